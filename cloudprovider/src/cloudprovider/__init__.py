@@ -1,0 +1,68 @@
+"""What a cloud is to Kubernetes: the contract, its errors and models, and the registry."""
+
+from cloudprovider.errors import (
+    CloudProviderError,
+    ImplementedElsewhere,
+    InstanceNotFound,
+    InvalidConfiguration,
+    NotFound,
+    NotOwned,
+    NotSupported,
+    QuotaExceeded,
+    ResourceNotFound,
+    RetryLater,
+    Throttled,
+    Unauthorized,
+)
+from cloudprovider.interface import (
+    ClientBuilder,
+    Clusters,
+    InstanceMetadata,
+    InstanceState,
+    InstancesV2,
+    Interface,
+    LoadBalancer,
+    Route,
+    Routes,
+)
+from cloudprovider.legacy import Instances, InstancesAdapter, Zone, Zones
+from cloudprovider.registry import (
+    CloudProviderInitError,
+    cloud_providers,
+    init_cloud_provider,
+    is_cloud_provider,
+    register_cloud_provider,
+)
+
+__all__ = [
+    "ClientBuilder",
+    "CloudProviderError",
+    "CloudProviderInitError",
+    "Clusters",
+    "ImplementedElsewhere",
+    "InstanceMetadata",
+    "InstanceNotFound",
+    "InstanceState",
+    "Instances",
+    "InstancesAdapter",
+    "InstancesV2",
+    "Interface",
+    "InvalidConfiguration",
+    "LoadBalancer",
+    "NotFound",
+    "NotOwned",
+    "NotSupported",
+    "QuotaExceeded",
+    "ResourceNotFound",
+    "RetryLater",
+    "Route",
+    "Routes",
+    "Throttled",
+    "Unauthorized",
+    "Zone",
+    "Zones",
+    "cloud_providers",
+    "init_cloud_provider",
+    "is_cloud_provider",
+    "register_cloud_provider",
+]

@@ -1,0 +1,250 @@
+"""The contract: what a cloud is to Kubernetes.
+
+One abstract class per capability. :class:`Interface` hands out the parts; a part that a cloud does
+not have is ``None`` (Go's ``(x, false)``). Names are upstream's (``k8s.io/cloud-provider``) in
+snake case. Objects given to a provider are read-only. A provider may raise anything from
+:mod:`cloudprovider.errors`; whatever else it raises fails only the item at hand.
+
+Source: ``spec/ccm-core.md`` 1.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from cloudprovider.concurrency import Event
+from cloudprovider.errors import CloudProviderError, unexpected
+from cloudprovider.models import LoadBalancerStatus, Node, NodeAddress, Service
+
+_T = TypeVar("_T")
+
+
+class ClientBuilder(Protocol):
+    """Gives a provider access to the Kubernetes API under a component's own identity."""
+
+    def client(self, name: str) -> Any:  # the client's type is the manager's; the core imports none
+        """A Kubernetes client for the component ``name``."""
+
+
+class Interface(abc.ABC):
+    """One cloud. Built by the registered factory, then :meth:`initialize` is called once."""
+
+    @abc.abstractmethod
+    def provider_name(self) -> str:
+        """The name it is registered under, e.g. ``alicloud``."""
+
+    @abc.abstractmethod
+    def has_cluster_id(self) -> bool:
+        """Whether this cluster can be told apart from others in the same account."""
+
+    def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:  # noqa: B027
+        """Called once, after leadership is won and before any controller starts.
+
+        Background work started here must end when ``stop`` is set.
+        """
+
+    def load_balancer(self) -> LoadBalancer | None:
+        """Load balancers, or None if the cloud has none."""
+        return None
+
+    def instances_v2(self) -> InstancesV2 | None:
+        """Instances, or None if the cloud has none."""
+        return None
+
+    def routes(self) -> Routes | None:
+        """Routes between nodes' pod networks, or None."""
+        return None
+
+    def clusters(self) -> Clusters | None:
+        """Clusters of this cloud, or None. No controller calls it."""
+        return None
+
+    def claims_node(self, node: Node) -> bool:
+        """Whether ``node`` belongs to this provider; consulted when several run side by side.
+
+        The default: its providerID has this provider's name as scheme.
+        """
+        return (node.spec.provider_id or "").startswith(f"{self.provider_name()}://")
+
+
+class LoadBalancer(abc.ABC):
+    """Exposes Services of type LoadBalancer. Every method is idempotent.
+
+    ``cluster_name`` is the manager's ``--cluster-name``.
+    """
+
+    @abc.abstractmethod
+    def get_load_balancer(self, cluster_name: str, service: Service) -> LoadBalancerStatus | None:
+        """The status of the balancer of ``service``, or None if there is none."""
+
+    @abc.abstractmethod
+    def get_load_balancer_name(self, cluster_name: str, service: Service) -> str:
+        """The name that the balancer of ``service`` has or would have."""
+
+    @abc.abstractmethod
+    def ensure_load_balancer(
+        self, cluster_name: str, service: Service, nodes: Sequence[Node]
+    ) -> LoadBalancerStatus:
+        """Create the balancer or bring it to what ``service`` and ``nodes`` ask for.
+
+        Raises:
+            RetryLater: in progress.
+            ImplementedElsewhere: another controller owns this Service.
+
+        """
+
+    @abc.abstractmethod
+    def update_load_balancer(
+        self, cluster_name: str, service: Service, nodes: Sequence[Node]
+    ) -> None:
+        """Bring only the backends of an existing balancer to ``nodes``."""
+
+    @abc.abstractmethod
+    def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
+        """Delete the balancer and all its parts. No error if nothing is there."""
+
+    def backend_nodes_changed(
+        self,
+        service: Service,  # noqa: ARG002 - for providers that look at it
+        old: Sequence[Node],
+        new: Sequence[Node],
+    ) -> bool:
+        """Whether going from ``old`` to ``new`` eligible nodes changes the backends of ``service``.
+
+        Pure and without I/O: asked for every Service at every node change, so that a node's
+        heartbeat, label or readiness costs no cloud call unless it changes who is a backend.
+        Both lists already passed the generic node predicates. The default compares names and
+        providerIDs, as upstream does.
+        """
+        return {(n.metadata.name, n.spec.provider_id) for n in old} != {
+            (n.metadata.name, n.spec.provider_id) for n in new
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceMetadata:
+    """What the cloud knows about one instance, and where it lands on the Node."""
+
+    provider_id: str  #: ``spec.providerID`` if that is still empty
+    instance_type: str = ""  #: labels ``node.kubernetes.io/instance-type`` and its beta form
+    node_addresses: Sequence[NodeAddress] = ()  #: ``status.addresses``
+    zone: str = ""  #: labels ``topology.kubernetes.io/zone`` and its beta form
+    region: str = ""  #: labels ``topology.kubernetes.io/region`` and its beta form
+    additional_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceState:
+    """Whether an instance is there, and whether it is shut down."""
+
+    exists: bool
+    shutdown: bool = False
+
+
+#: One node's outcome of a bulk call: the answer, or the error that only this node has.
+#: :class:`~cloudprovider.errors.InstanceNotFound` means an authentic "not there".
+MetadataOutcome = InstanceMetadata | CloudProviderError
+StateOutcome = InstanceState | CloudProviderError
+
+
+class InstancesV2(abc.ABC):
+    """Instances behind nodes. Find by ``spec.providerID`` first, else by name or address.
+
+    Controllers call only the bulk forms. The base class makes them from the single ones, so a
+    small provider implements three methods; a cloud that answers for many at once overrides them.
+    """
+
+    @abc.abstractmethod
+    def instance_exists(self, node: Node) -> bool:
+        """Whether the instance exists; a stopped one does.
+
+        Raise any error but InstanceNotFound if that cannot be told.
+        """
+
+    @abc.abstractmethod
+    def instance_shutdown(self, node: Node) -> bool:
+        """Whether the instance exists and is shut down."""
+
+    @abc.abstractmethod
+    def instance_metadata(self, node: Node) -> InstanceMetadata:
+        """Metadata of the instance.
+
+        Raises:
+            InstanceNotFound: it does not exist.
+
+        """
+
+    def instance_metadata_many(self, nodes: Sequence[Node]) -> dict[str, MetadataOutcome]:
+        """One outcome for each of ``nodes``, by node name. Never raises for a single node."""
+        return {node.metadata.name: _outcome(self.instance_metadata, node) for node in nodes}
+
+    def instance_states_many(self, nodes: Sequence[Node]) -> dict[str, StateOutcome]:
+        """Existence and power state of each of ``nodes``, by node name. Never raises for one."""
+        return {node.metadata.name: _outcome(self._state, node) for node in nodes}
+
+    def _state(self, node: Node) -> InstanceState:
+        if not self.instance_exists(node):
+            return InstanceState(exists=False)
+        return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
+
+
+def _outcome(ask: Callable[[Node], _T], node: Node) -> _T | CloudProviderError:
+    try:
+        return ask(node)
+    except CloudProviderError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever a provider raises fails only this node
+        return unexpected(error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """One route to a node's pod network.
+
+    ``destination_cidr`` is canonical text (host bits zero, IPv6 compressed).
+    """
+
+    name: str  #: the provider's name; ignored on create
+    target_node: str  #: node name; empty if unknown or gone
+    destination_cidr: str
+    target_node_addresses: Sequence[NodeAddress] = ()
+    enable_node_addresses: bool = False
+    blackhole: bool = False
+
+
+class Routes(abc.ABC):
+    """Routes of one cluster. Lists in, one outcome per route out: None, or the error it had."""
+
+    @abc.abstractmethod
+    def list_routes(self, cluster_name: str) -> Sequence[Route]:
+        """Every route of this cluster that the provider manages."""
+
+    @abc.abstractmethod
+    def create_routes(
+        self, cluster_name: str, routes: Sequence[tuple[str, Route]]
+    ) -> Sequence[CloudProviderError | None]:
+        """Create each (name hint, route).
+
+        The hint is the Node's UID, the same for all its CIDRs.
+        """
+
+    @abc.abstractmethod
+    def delete_routes(
+        self, cluster_name: str, routes: Sequence[Route]
+    ) -> Sequence[CloudProviderError | None]:
+        """Delete routes as :meth:`list_routes` returned them. No error if one is gone."""
+
+
+class Clusters(abc.ABC):
+    """Clusters of the cloud. Kept for completeness of the contract; no controller calls it."""
+
+    @abc.abstractmethod
+    def list_clusters(self) -> Sequence[str]:
+        """Names of the clusters."""
+
+    @abc.abstractmethod
+    def master(self, cluster_name: str) -> str:
+        """The address of the control plane of ``cluster_name``."""

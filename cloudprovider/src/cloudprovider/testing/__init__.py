@@ -1,0 +1,1 @@
+"""For tests of providers and controllers: fakes, virtual time, journals, faults, conformance."""

@@ -1,0 +1,413 @@
+"""Virtual time and a scheduler of our own: whole managers run deterministically in one OS thread.
+
+Every "thread" is a greenlet. One runs at a time; it gives way when it blocks on a lock, condition,
+event or sleep. When nothing can run, the clock jumps to the next timer. With a seed the next thread
+is drawn at random instead of in turn, which explores other interleavings, repeatably.
+
+Threads belong to a *process* (the one that started them, or a new one by
+:meth:`VirtualConcurrency.start_process`). :meth:`VirtualConcurrency.kill` stops a process as
+SIGKILL would: none of its threads ever runs again, no ``finally`` has an effect.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import heapq
+import itertools
+import random
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+
+import greenlet
+
+from cloudprovider import concurrency
+
+_EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+class Deadlock(AssertionError):
+    """No thread can run and no timer is pending."""
+
+
+class TooManySteps(AssertionError):
+    """The run did not end within its step bound: a hot loop."""
+
+
+class _Killed(BaseException):
+    """Raised in the threads of a killed process so that they unwind without effect."""
+
+
+class _Task:
+    """One virtual thread."""
+
+    def __init__(
+        self, hub: VirtualConcurrency, target: Callable[[], None], name: str, process: str
+    ) -> None:
+        self.name = name
+        self.process = process
+        self.done = False
+        self.killed = False
+        self.error: BaseException | None = None
+        self.wake_token = 0
+        self.timed_out = False
+        self.queued = False
+        self._hub = hub
+        self._target = target
+        self._joiners: list[_Task] = []
+        self.greenlet = greenlet.greenlet(self._run, hub.hub_greenlet)
+
+    def _run(self) -> None:
+        try:
+            self._target()
+        except _Killed:
+            pass
+        except BaseException as error:  # noqa: BLE001 - kept and shown by run()
+            self.error = error
+        finally:
+            self.done = True
+            self.wake_joiners()
+
+    def wake_joiners(self) -> None:
+        for joiner in self._joiners:
+            self._hub.make_ready(joiner)
+
+    def is_alive(self) -> bool:
+        return not (self.done or self.killed)
+
+    def join(self, timeout: float | None = None) -> None:
+        deadline = None if timeout is None else self._hub.monotonic() + timeout
+        while self.is_alive():
+            remaining = None if deadline is None else deadline - self._hub.monotonic()
+            if remaining is not None and remaining <= 0:
+                return
+            me = self._hub.current_task()
+            self._joiners.append(me)
+            self._hub.block(remaining)
+            if me in self._joiners:
+                self._joiners.remove(me)
+
+
+class VirtualConcurrency(concurrency.Concurrency):
+    """A :class:`~cloudprovider.concurrency.Concurrency` on virtual time; see the module."""
+
+    def __init__(self, *, seed: int | None = None, max_steps: int = 5_000_000) -> None:
+        self.random = random.Random(0 if seed is None else seed)  # noqa: S311 - must repeat
+        self._schedule = None if seed is None else random.Random(seed)  # noqa: S311 - must repeat
+        self._now = 0.0
+        self._max_steps = max_steps
+        self._ready: collections.deque[_Task] = collections.deque()
+        self._timers: list[tuple[float, int, int, _Task]] = []
+        self._sequence = itertools.count()
+        self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
+        self._tasks: list[_Task] = []
+        self._current: _Task | None = None
+        self.hub_greenlet: greenlet.greenlet = greenlet.getcurrent()
+        self.steps = 0
+
+    # -- running ---------------------------------------------------------------------------
+
+    def run(self, main: Callable[[], None]) -> None:
+        """Run ``main`` as the first thread until it returns; raise what it raised.
+
+        Raises:
+            Deadlock: ``main`` waits for something that can no longer happen.
+            TooManySteps: the step bound was reached.
+
+        """
+        self.hub_greenlet = greenlet.getcurrent()
+        with concurrency.use(self):
+            task = self._spawn(main, name="main", process="test")
+            try:
+                while not task.done:
+                    self._step()
+            finally:
+                self._abandon()
+        if task.error is not None:
+            raise task.error
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps > self._max_steps:
+            raise TooManySteps(f"{self.steps} steps at {self._now:.3f} s: {self._runnable()}")
+        while not self._ready:
+            if not self._timers:
+                raise Deadlock(f"nothing can run at {self._now:.3f} s: {self._alive()}")
+            when, _, token, task = heapq.heappop(self._timers)
+            if task.is_alive() and task.wake_token == token:
+                self._now = max(self._now, when)
+                task.timed_out = True
+                self.make_ready(task)
+        task = self._next()
+        task.queued = False
+        if not task.is_alive():
+            return
+        self._current = task
+        task.greenlet.switch()
+        self._current = None
+
+    def _next(self) -> _Task:
+        if self._schedule is None or len(self._ready) == 1:
+            return self._ready.popleft()
+        self._ready.rotate(-self._schedule.randrange(len(self._ready)))
+        return self._ready.popleft()
+
+    def _abandon(self) -> None:
+        """Unwind every thread that is still there, without letting it do anything more."""
+        for task in self._tasks:
+            task.killed = True
+        for task in self._tasks:
+            if task.greenlet and not task.greenlet.dead:
+                self._current = task
+                task.greenlet.throw(_Killed())
+        self._current = None
+        self._tasks.clear()
+        self._ready.clear()
+        self._timers.clear()
+
+    def _alive(self) -> list[str]:
+        return [f"{task.process}/{task.name}" for task in self._tasks if task.is_alive()]
+
+    def _runnable(self) -> list[str]:
+        return [f"{task.process}/{task.name}" for task in self._ready]
+
+    # -- processes -------------------------------------------------------------------------
+
+    def start_process(self, target: Callable[[], None], *, process: str) -> concurrency.Thread:
+        """Start ``target`` as the first thread of a new process called ``process``."""
+        return self._spawn(target, name="main", process=process)
+
+    def process(self) -> str:
+        """The process of the calling thread."""
+        return self.current_task().process
+
+    def kill(self, process: str) -> None:
+        """Stop every thread of ``process`` for ever. Does not return when it is the caller's."""
+        for task in self._tasks:
+            if task.process == process and task.is_alive():
+                task.killed = True
+                task.wake_joiners()
+        if self.current_task().killed:
+            self.hub_greenlet.switch()
+            raise _Killed
+
+    def threads(self, process: str) -> list[str]:
+        """Names of the threads of ``process`` that are alive."""
+        return [task.name for task in self._tasks if task.process == process and task.is_alive()]
+
+    def errors(self) -> list[BaseException]:
+        """What escaped from threads, oldest first."""
+        return [task.error for task in self._tasks if task.error is not None]
+
+    def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> _Task:
+        task = _Task(self, target, name, process)
+        self._tasks.append(task)
+        self.make_ready(task)
+        return task
+
+    # -- blocking, for the primitives ------------------------------------------------------
+
+    def current_task(self) -> _Task:
+        if self._current is None:
+            raise RuntimeError("virtual primitives may only block inside VirtualConcurrency.run()")
+        return self._current
+
+    def make_ready(self, task: _Task) -> None:
+        """Let a blocked thread run again."""
+        task.wake_token += 1
+        if task.is_alive() and not task.queued:
+            task.queued = True
+            self._ready.append(task)
+
+    def block(self, timeout: float | None) -> bool:
+        """Give way until :meth:`make_ready`; False when ``timeout`` seconds passed first."""
+        task = self.current_task()
+        if task.killed:
+            raise _Killed
+        task.timed_out = False
+        if timeout is not None:
+            entry = (self._now + max(0.0, timeout), next(self._sequence), task.wake_token, task)
+            heapq.heappush(self._timers, entry)
+        self.hub_greenlet.switch()
+        if task.killed:
+            raise _Killed
+        return not task.timed_out
+
+    # -- Concurrency -----------------------------------------------------------------------
+
+    def now(self) -> datetime.datetime:
+        return _EPOCH + datetime.timedelta(seconds=self._now)
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self.block(seconds)
+
+    def lock(self) -> concurrency.Lock:
+        return _VirtualLock(self, reentrant=False)
+
+    def rlock(self) -> concurrency.Lock:
+        return _VirtualLock(self, reentrant=True)
+
+    def condition(self, lock: concurrency.Lock | None = None) -> concurrency.Condition:
+        own = self.rlock() if lock is None else lock
+        if not isinstance(own, _VirtualLock):
+            raise TypeError(f"a virtual condition needs a virtual lock, got {type(own).__name__}")
+        return _VirtualCondition(self, own)
+
+    def event(self) -> concurrency.Event:
+        return _VirtualEvent(self)
+
+    def start_thread(self, target: Callable[[], None], *, name: str) -> concurrency.Thread:
+        return self._spawn(target, name=name, process=self.process())
+
+    def thread_name(self) -> str:
+        return "hub" if self._current is None else self._current.name
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+
+    def hostname(self) -> str:
+        return "virtual-host"
+
+
+class _VirtualLock:
+    def __init__(self, hub: VirtualConcurrency, *, reentrant: bool) -> None:
+        self._hub = hub
+        self._reentrant = reentrant
+        self._owner: _Task | None = None
+        self._depth = 0
+        self._waiters: collections.deque[_Task] = collections.deque()
+
+    def _me(self) -> _Task | None:
+        # Outside run() (building the world) there is only one thread: nobody to wait for.
+        return self._hub._current
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = self._me()
+        if me is not None and me.killed:
+            raise _Killed
+        if self._depth and self._owner is me and self._reentrant:
+            self._depth += 1
+            return True
+        deadline = None if timeout < 0 else self._hub.monotonic() + timeout
+        while self._depth and (self._owner is None or not self._owner.killed):
+            remaining = None if deadline is None else deadline - self._hub.monotonic()
+            if not blocking or (remaining is not None and remaining <= 0):
+                return False
+            waiting = self._hub.current_task()
+            self._waiters.append(waiting)
+            self._hub.block(remaining)
+            if waiting in self._waiters:
+                self._waiters.remove(waiting)
+        self._owner, self._depth = me, 1
+        return True
+
+    def release(self) -> None:
+        me = self._me()
+        if me is not None and me.killed:
+            return
+        if not self._depth or self._owner is not me:
+            raise RuntimeError("release of a lock that this thread does not hold")
+        self._depth -= 1
+        if self._depth:
+            return
+        self._owner = None
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if waiter.is_alive():
+                self._hub.make_ready(waiter)
+                return
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def release_all(self) -> int:
+        depth, self._depth = self._depth, 1
+        self.release()
+        return depth
+
+    def restore(self, depth: int) -> None:
+        self.acquire()
+        self._depth = depth
+
+
+class _VirtualCondition:
+    def __init__(self, hub: VirtualConcurrency, lock: _VirtualLock) -> None:
+        self._hub = hub
+        self._lock = lock
+        self._waiters: collections.deque[_Task] = collections.deque()
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        me = self._hub.current_task()
+        self._waiters.append(me)
+        depth = self._lock.release_all()
+        try:
+            notified = self._hub.block(timeout)
+        finally:
+            if me in self._waiters:
+                self._waiters.remove(me)
+        self._lock.restore(depth)
+        return notified
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        deadline = None if timeout is None else self._hub.monotonic() + timeout
+        while not predicate():
+            remaining = None if deadline is None else deadline - self._hub.monotonic()
+            if remaining is not None and remaining <= 0:
+                return predicate()
+            self.wait(remaining)
+        return True
+
+    def notify(self, n: int = 1) -> None:
+        while n > 0 and self._waiters:
+            waiter = self._waiters.popleft()
+            if waiter.is_alive() and not waiter.queued:
+                self._hub.make_ready(waiter)
+                n -= 1
+
+    def notify_all(self) -> None:
+        self.notify(len(self._waiters))
+
+
+class _VirtualEvent:
+    def __init__(self, hub: VirtualConcurrency) -> None:
+        self._set = False
+        self._condition = _VirtualCondition(hub, _VirtualLock(hub, reentrant=True))
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+        self._condition.notify_all()
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._set:
+            return True
+        with self._condition:
+            return self._condition.wait_for(lambda: self._set, timeout)

@@ -1,0 +1,1 @@
+"""AWS for Kubernetes (placeholder of the distribution; the provider follows)."""
