@@ -18,11 +18,16 @@ import itertools
 import random
 import uuid
 from collections.abc import Callable
-from types import TracebackType
 
 import greenlet
 
 from cloudprovider import concurrency
+from cloudprovider.testing.virtual_primitives import (
+    Killed,
+    VirtualCondition,
+    VirtualEvent,
+    VirtualLock,
+)
 
 _EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -35,11 +40,7 @@ class TooManySteps(AssertionError):
     """The run did not end within its step bound: a hot loop."""
 
 
-class _Killed(BaseException):
-    """Raised in the threads of a killed process so that they unwind without effect."""
-
-
-class _Task:
+class Task:
     """One virtual thread."""
 
     def __init__(
@@ -55,13 +56,13 @@ class _Task:
         self.queued = False
         self._hub = hub
         self._target = target
-        self._joiners: list[_Task] = []
+        self._joiners: list[Task] = []
         self.greenlet = greenlet.greenlet(self._run, hub.hub_greenlet)
 
     def _run(self) -> None:
         try:
             self._target()
-        except _Killed:
+        except Killed:
             pass
         except BaseException as error:  # noqa: BLE001 - kept and shown by run()
             self.error = error
@@ -97,12 +98,12 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._schedule = None if seed is None else random.Random(seed)  # noqa: S311 - must repeat
         self._now = 0.0
         self._max_steps = max_steps
-        self._ready: collections.deque[_Task] = collections.deque()
-        self._timers: list[tuple[float, int, int, _Task]] = []
+        self._ready: collections.deque[Task] = collections.deque()
+        self._timers: list[tuple[float, int, int, Task]] = []
         self._sequence = itertools.count()
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
-        self._tasks: list[_Task] = []
-        self._current: _Task | None = None
+        self._tasks: list[Task] = []
+        self._current: Task | None = None
         self.hub_greenlet: greenlet.greenlet = greenlet.getcurrent()
         self.steps = 0
 
@@ -147,7 +148,7 @@ class VirtualConcurrency(concurrency.Concurrency):
         task.greenlet.switch()
         self._current = None
 
-    def _next(self) -> _Task:
+    def _next(self) -> Task:
         if self._schedule is None or len(self._ready) == 1:
             return self._ready.popleft()
         self._ready.rotate(-self._schedule.randrange(len(self._ready)))
@@ -160,7 +161,7 @@ class VirtualConcurrency(concurrency.Concurrency):
         for task in self._tasks:
             if task.greenlet and not task.greenlet.dead:
                 self._current = task
-                task.greenlet.throw(_Killed())
+                task.greenlet.throw(Killed())
         self._current = None
         self._tasks.clear()
         self._ready.clear()
@@ -190,7 +191,7 @@ class VirtualConcurrency(concurrency.Concurrency):
                 task.wake_joiners()
         if self.current_task().killed:
             self.hub_greenlet.switch()
-            raise _Killed
+            raise Killed
 
     def threads(self, process: str) -> list[str]:
         """Names of the threads of ``process`` that are alive."""
@@ -200,20 +201,25 @@ class VirtualConcurrency(concurrency.Concurrency):
         """What escaped from threads, oldest first."""
         return [task.error for task in self._tasks if task.error is not None]
 
-    def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> _Task:
-        task = _Task(self, target, name, process)
+    def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> Task:
+        task = Task(self, target, name, process)
         self._tasks.append(task)
         self.make_ready(task)
         return task
 
     # -- blocking, for the primitives ------------------------------------------------------
 
-    def current_task(self) -> _Task:
+    def running(self) -> Task | None:
+        """The thread that runs now; None outside :meth:`run`, where a test builds its world."""
+        return self._current
+
+    def current_task(self) -> Task:
+        """The thread that runs now."""
         if self._current is None:
             raise RuntimeError("virtual primitives may only block inside VirtualConcurrency.run()")
         return self._current
 
-    def make_ready(self, task: _Task) -> None:
+    def make_ready(self, task: Task) -> None:
         """Let a blocked thread run again."""
         task.wake_token += 1
         if task.is_alive() and not task.queued:
@@ -224,14 +230,14 @@ class VirtualConcurrency(concurrency.Concurrency):
         """Give way until :meth:`make_ready`; False when ``timeout`` seconds passed first."""
         task = self.current_task()
         if task.killed:
-            raise _Killed
+            raise Killed
         task.timed_out = False
         if timeout is not None:
             entry = (self._now + max(0.0, timeout), next(self._sequence), task.wake_token, task)
             heapq.heappush(self._timers, entry)
         self.hub_greenlet.switch()
         if task.killed:
-            raise _Killed
+            raise Killed
         return not task.timed_out
 
     # -- Concurrency -----------------------------------------------------------------------
@@ -246,19 +252,19 @@ class VirtualConcurrency(concurrency.Concurrency):
         self.block(seconds)
 
     def lock(self) -> concurrency.Lock:
-        return _VirtualLock(self, reentrant=False)
+        return VirtualLock(self, reentrant=False)
 
     def rlock(self) -> concurrency.Lock:
-        return _VirtualLock(self, reentrant=True)
+        return VirtualLock(self, reentrant=True)
 
     def condition(self, lock: concurrency.Lock | None = None) -> concurrency.Condition:
         own = self.rlock() if lock is None else lock
-        if not isinstance(own, _VirtualLock):
+        if not isinstance(own, VirtualLock):
             raise TypeError(f"a virtual condition needs a virtual lock, got {type(own).__name__}")
-        return _VirtualCondition(self, own)
+        return VirtualCondition(self, own)
 
     def event(self) -> concurrency.Event:
-        return _VirtualEvent(self)
+        return VirtualEvent(self)
 
     def start_thread(self, target: Callable[[], None], *, name: str) -> concurrency.Thread:
         return self._spawn(target, name=name, process=self.process())
@@ -271,143 +277,3 @@ class VirtualConcurrency(concurrency.Concurrency):
 
     def hostname(self) -> str:
         return "virtual-host"
-
-
-class _VirtualLock:
-    def __init__(self, hub: VirtualConcurrency, *, reentrant: bool) -> None:
-        self._hub = hub
-        self._reentrant = reentrant
-        self._owner: _Task | None = None
-        self._depth = 0
-        self._waiters: collections.deque[_Task] = collections.deque()
-
-    def _me(self) -> _Task | None:
-        # Outside run() (building the world) there is only one thread: nobody to wait for.
-        return self._hub._current
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = self._me()
-        if me is not None and me.killed:
-            raise _Killed
-        if self._depth and self._owner is me and self._reentrant:
-            self._depth += 1
-            return True
-        deadline = None if timeout < 0 else self._hub.monotonic() + timeout
-        while self._depth and (self._owner is None or not self._owner.killed):
-            remaining = None if deadline is None else deadline - self._hub.monotonic()
-            if not blocking or (remaining is not None and remaining <= 0):
-                return False
-            waiting = self._hub.current_task()
-            self._waiters.append(waiting)
-            self._hub.block(remaining)
-            if waiting in self._waiters:
-                self._waiters.remove(waiting)
-        self._owner, self._depth = me, 1
-        return True
-
-    def release(self) -> None:
-        me = self._me()
-        if me is not None and me.killed:
-            return
-        if not self._depth or self._owner is not me:
-            raise RuntimeError("release of a lock that this thread does not hold")
-        self._depth -= 1
-        if self._depth:
-            return
-        self._owner = None
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if waiter.is_alive():
-                self._hub.make_ready(waiter)
-                return
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
-    def release_all(self) -> int:
-        depth, self._depth = self._depth, 1
-        self.release()
-        return depth
-
-    def restore(self, depth: int) -> None:
-        self.acquire()
-        self._depth = depth
-
-
-class _VirtualCondition:
-    def __init__(self, hub: VirtualConcurrency, lock: _VirtualLock) -> None:
-        self._hub = hub
-        self._lock = lock
-        self._waiters: collections.deque[_Task] = collections.deque()
-
-    def __enter__(self) -> bool:
-        return self._lock.acquire()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        me = self._hub.current_task()
-        self._waiters.append(me)
-        depth = self._lock.release_all()
-        try:
-            notified = self._hub.block(timeout)
-        finally:
-            if me in self._waiters:
-                self._waiters.remove(me)
-        self._lock.restore(depth)
-        return notified
-
-    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        deadline = None if timeout is None else self._hub.monotonic() + timeout
-        while not predicate():
-            remaining = None if deadline is None else deadline - self._hub.monotonic()
-            if remaining is not None and remaining <= 0:
-                return predicate()
-            self.wait(remaining)
-        return True
-
-    def notify(self, n: int = 1) -> None:
-        while n > 0 and self._waiters:
-            waiter = self._waiters.popleft()
-            if waiter.is_alive() and not waiter.queued:
-                self._hub.make_ready(waiter)
-                n -= 1
-
-    def notify_all(self) -> None:
-        self.notify(len(self._waiters))
-
-
-class _VirtualEvent:
-    def __init__(self, hub: VirtualConcurrency) -> None:
-        self._set = False
-        self._condition = _VirtualCondition(hub, _VirtualLock(hub, reentrant=True))
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def set(self) -> None:
-        self._set = True
-        self._condition.notify_all()
-
-    def clear(self) -> None:
-        self._set = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self._set:
-            return True
-        with self._condition:
-            return self._condition.wait_for(lambda: self._set, timeout)

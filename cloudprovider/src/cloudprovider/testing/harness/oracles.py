@@ -1,0 +1,152 @@
+"""Invariants of a cluster and its cloud, as pure functions of a view of both.
+
+Each returns the violations it sees, in words; no violation is an empty list. Safety oracles hold
+after every write, final ones at the end. Numbers are those of ``spec/reliability.md`` 2.1.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from cloudprovider.models import Service
+from cloudprovider.toolkit.journal import Record
+
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+
+#: (protocol in capitals, port)
+PortKey = tuple[str, int]
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A listener of a load balancer."""
+
+    running: bool
+    group: str  #: name of the server group it forwards to
+
+
+class Balancer(msgspec.Struct, frozen=True):
+    """A load balancer that carries a Service's mark."""
+
+    id: str
+    owner_uid: str
+    address: str
+    listeners: Mapping[PortKey, Listener] = {}
+    #: backends of each server group by its name: (server, port)
+    groups: Mapping[str, frozenset[tuple[str, int]]] = {}
+    group_ids: tuple[str, ...] = ()  #: all groups, also those that share a name
+
+
+class View(msgspec.Struct, frozen=True):
+    """Kubernetes and the cloud at one moment."""
+
+    services: tuple[Service, ...]
+    balancers: tuple[Balancer, ...]
+    foreign: Mapping[str, str]  #: digest of every resource that is not ours, by id
+    backends: frozenset[str] = frozenset()  #: servers that should be backends now
+
+
+def foreign_untouched(before: View, now: View) -> list[str]:
+    """O1: nothing changes or disappears that we cannot prove to be ours."""
+    return [
+        f"O1: {resource} is not ours and was changed or deleted"
+        for resource, digest in before.foreign.items()
+        if now.foreign.get(resource) != digest
+    ]
+
+
+def nothing_twice(now: View) -> list[str]:
+    """O2: at most one load balancer per owner, one server group per name in it."""
+    owners = collections.Counter(balancer.owner_uid for balancer in now.balancers)
+    found = [f"O2: {n} load balancers of Service {uid}" for uid, n in owners.items() if n > 1]
+    for balancer in now.balancers:
+        if len(balancer.group_ids) > len(balancer.groups):
+            found.append(f"O2: two server groups of one name in {balancer.id}")
+    return found
+
+
+def owners_exist(now: View) -> list[str]:
+    """O3: a load balancer of a Service exists only while that Service does, with our finalizer."""
+    services = {service.metadata.uid: service for service in now.services}
+    found = []
+    for balancer in now.balancers:
+        service = services.get(balancer.owner_uid)
+        if service is None:
+            found.append(
+                f"O3: {balancer.id} belongs to Service {balancer.owner_uid}, which is gone"
+            )
+        elif FINALIZER not in (service.metadata.finalizers or ()):
+            found.append(f"O3: {balancer.id} exists, {service.key} has no finalizer")
+    return found
+
+
+def converged(now: View) -> list[str]:
+    """O7: every Service that wants a load balancer has exactly what it asks for; nobody else."""
+    found = []
+    balancers = {balancer.owner_uid: balancer for balancer in now.balancers}
+    for service in now.services:
+        balancer = balancers.pop(service.metadata.uid, None)
+        if service.spec.type == "LoadBalancer" and service.metadata.deletion_timestamp is None:
+            found += _as_asked(service, balancer, now.backends)
+        else:
+            found += _cleaned_up(service, balancer)
+    found += [f"O7: {balancer.id} belongs to nobody" for balancer in balancers.values()]
+    return found
+
+
+def _as_asked(service: Service, balancer: Balancer | None, backends: frozenset[str]) -> list[str]:
+    if balancer is None:
+        return [f"O7: {service.key} has no load balancer"]
+    found = []
+    wanted = {(port.protocol, port.port): port.node_port for port in service.spec.ports or ()}
+    if set(balancer.listeners) != set(wanted):
+        found.append(f"O7: listeners {sorted(balancer.listeners)} instead of {sorted(wanted)}")
+    for key, listener in balancer.listeners.items():
+        if not listener.running:
+            found.append(f"O7: listener {key} of {service.key} is not running")
+        group = balancer.groups.get(listener.group)
+        expected = {(server, wanted.get(key) or 0) for server in backends}
+        if group is None or set(group) != expected:
+            shown = "no group" if group is None else sorted(group)
+            found.append(f"O7: backends of {key}: {shown} instead of {sorted(expected)}")
+    unused = set(balancer.groups) - {listener.group for listener in balancer.listeners.values()}
+    if unused:
+        found.append(f"O7: server groups without listener: {sorted(unused)}")
+    addresses = [ingress.ip for ingress in service.status.load_balancer.ingress or ()]
+    if addresses != [balancer.address]:
+        found.append(f"O7: status of {service.key} is {addresses}, not {balancer.address}")
+    return found
+
+
+def _cleaned_up(service: Service, balancer: Balancer | None) -> list[str]:
+    found = []
+    if balancer is not None:
+        found.append(f"O7: {service.key} wants no load balancer and has {balancer.id}")
+    if service.status.load_balancer.ingress:
+        found.append(f"O7: status of {service.key} still names an address")
+    if FINALIZER in (service.metadata.finalizers or ()):
+        found.append(f"O7: {service.key} still has our finalizer")
+    return found
+
+
+def quiet(records: Iterable[Record]) -> list[str]:
+    """O8: passes with nothing changed write nothing. Leases are renewed whatever happens."""
+    return [
+        f"O8: {record.api} {record.op} {record.key} in a pass with nothing changed"
+        for record in records
+        if record.effect and "leases" not in record.op
+    ]
+
+
+def nothing_left(initial: View, now: View) -> list[str]:
+    """O10: after everything of ours is deleted, the cloud is what it was."""
+    found = [f"O10: {balancer.id} is left behind" for balancer in now.balancers]
+    found += [f"O10: {new} is left behind" for new in set(now.foreign) - set(initial.foreign)]
+    return found + foreign_untouched(initial, now)
+
+
+def safe(before: View, now: View) -> list[str]:
+    """All oracles that hold after every write."""
+    return foreign_untouched(before, now) + nothing_twice(now) + owners_exist(now)
