@@ -1,0 +1,216 @@
+"""A real kube-apiserver and etcd for tests.
+
+From ``KUBEBUILDER_ASSETS`` (a folder with ``kube-apiserver`` and ``etcd``) where it is set; else the
+Go program beside this file, which runs both in one process. It is compiled once, a few minutes on
+two cores, and kept outside the tree in ``~/.cache/cloudprovider-envtest/``. :class:`Unavailable` says
+why neither can be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+HERE = pathlib.Path(__file__).parent
+#: Bearer token of a member of ``system:masters``.
+ADMIN_TOKEN = "envtest-admin"
+_READY_WITHIN = 60.0
+_BUILD_WITHIN = 3000.0
+
+
+class Unavailable(Exception):
+    """No real control plane can be had here; the text says why."""
+
+
+class ControlPlane:
+    """One kube-apiserver with its etcd. ``url`` and ``ca_file`` reach it with a bearer token.
+
+    Args:
+        folder: Where certificates, keys and etcd's state go.
+        users: More bearer tokens: token to user name.
+    """
+
+    def __init__(self, folder: pathlib.Path, *, users: dict[str, str] | None = None) -> None:
+        self._folder = folder
+        self._users = users or {}
+        self._stack = contextlib.ExitStack()
+        self.port = _free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.ca_file = folder / "certs" / "apiserver.crt"
+
+    def __enter__(self) -> ControlPlane:
+        self._write_files()
+        assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+        try:
+            self._start_assets(pathlib.Path(assets)) if assets else self._start_program()
+            self._wait_until_ready()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def kubeconfig(self, token: str = ADMIN_TOKEN) -> str:
+        """Text of a kubeconfig for ``token``."""
+        return f"""apiVersion: v1
+kind: Config
+clusters:
+- name: envtest
+  cluster: {{server: "{self.url}", certificate-authority: "{self.ca_file}"}}
+users:
+- name: user
+  user: {{token: "{token}"}}
+contexts:
+- name: envtest
+  context: {{cluster: envtest, user: user}}
+current-context: envtest
+"""
+
+    def log(self) -> str:
+        """What the server wrote."""
+        return (self._folder / "log").read_text()
+
+    # -- files -----------------------------------------------------------------------------
+
+    def _write_files(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        (self._folder / "sa.key").write_bytes(pem)
+        lines = [f"{ADMIN_TOKEN},admin,1,system:masters"]
+        lines += [f"{token},{user},{user}" for token, user in self._users.items()]
+        (self._folder / "tokens.csv").write_text("\n".join(lines) + "\n")
+
+    def _flags(self) -> list[str]:
+        return [
+            f"--secure-port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--cert-dir={self._folder / 'certs'}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self._folder / 'sa.key'}",
+            f"--service-account-signing-key-file={self._folder / 'sa.key'}",
+            f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--disable-admission-plugins=ServiceAccount",
+        ]
+
+    # -- processes -------------------------------------------------------------------------
+
+    def _start_program(self) -> None:
+        # Its standard input is a pipe of ours: when we end, however we end, it ends.
+        self._run([str(program()), str(self._folder), *self._flags()], stdin=subprocess.PIPE)
+
+    def _start_assets(self, assets: pathlib.Path) -> None:
+        for name in ("etcd", "kube-apiserver"):
+            if not os.access(assets / name, os.X_OK):
+                raise Unavailable(f"KUBEBUILDER_ASSETS={assets} has no executable {name}")
+        client, peer = _free_port(), _free_port()
+        etcd = f"http://127.0.0.1:{client}"
+        self._run(
+            [
+                str(assets / "etcd"),
+                f"--data-dir={self._folder / 'etcd'}",
+                f"--listen-client-urls={etcd}",
+                f"--advertise-client-urls={etcd}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                "--unsafe-no-fsync",
+            ]
+        )
+        self._run([str(assets / "kube-apiserver"), f"--etcd-servers={etcd}", *self._flags()])
+
+    def _run(self, command: list[str], **options: int) -> None:
+        log = self._stack.enter_context((self._folder / "log").open("ab"))
+        process = subprocess.Popen(command, stdout=log, stderr=log, **options)
+        self._stack.callback(_end, process)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        while time.monotonic() < deadline:
+            if self.ca_file.exists() and self._ready():
+                return
+            time.sleep(0.1)
+        raise Unavailable(
+            f"kube-apiserver was not ready in {_READY_WITHIN} s: {self.log()[-2000:]}"
+        )
+
+    def _ready(self) -> bool:
+        import ssl
+
+        context = ssl.create_default_context(cafile=self.ca_file)
+        request = urllib.request.Request(f"{self.url}/readyz")
+        request.add_header("Authorization", f"Bearer {ADMIN_TOKEN}")
+        try:
+            with urllib.request.urlopen(request, timeout=2, context=context) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def program() -> pathlib.Path:
+    """The compiled Go program; compiles it where it is not there yet.
+
+    Raises:
+        Unavailable: no Go, or it does not compile.
+    """
+    sources = [HERE / name for name in ("go.mod", "go.sum", "main.go")]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    target = pathlib.Path.home() / ".cache" / "cloudprovider-envtest" / digest / "envtest"
+    if target.exists():
+        return target
+    go = shutil.which("go")
+    if go is None:
+        raise Unavailable("neither KUBEBUILDER_ASSETS nor a Go toolchain is there")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = target.with_suffix(f".{os.getpid()}")
+    result = subprocess.run(
+        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(building), "."],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_WITHIN,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise Unavailable(f"the test control plane does not compile: {result.stderr[-1000:]}")
+    building.replace(target)
+    return target
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    print(program())
