@@ -1,0 +1,1 @@
+"""Classic load balancers (CLB): desired and observed state, their diff, and applying it."""

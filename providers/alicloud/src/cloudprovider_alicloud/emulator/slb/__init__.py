@@ -1,0 +1,1 @@
+"""SLB 2014-05-15, the classic load balancer."""

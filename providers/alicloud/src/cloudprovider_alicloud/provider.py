@@ -1,0 +1,117 @@
+"""The provider: wires its parts. Entry point ``alicloud`` of ``cloudprovider.providers``."""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata as packages
+from typing import TYPE_CHECKING, TextIO
+
+from cloudprovider.concurrency import Concurrency, Event, current
+from cloudprovider.interface import ClientBuilder, InstancesV2, Interface, LoadBalancer, Routes
+from cloudprovider.models import Node
+from cloudprovider.toolkit.calls import call_metrics
+from cloudprovider_alicloud import config as configuration
+from cloudprovider_alicloud import metadata, provider_id
+from cloudprovider_alicloud.api.caller import Caller, SdkCaller
+from cloudprovider_alicloud.api.client import CloudApi
+from cloudprovider_alicloud.api.ecs import EcsApi
+from cloudprovider_alicloud.api.slb import SlbApi
+from cloudprovider_alicloud.api.vpc import VpcApi
+from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
+from cloudprovider_alicloud.instances import Instances
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+NAME = "alicloud"
+
+
+def new_alicloud(config: TextIO | None) -> AlicloudProvider:
+    """The provider for a cloud config file (None: the environment alone).
+
+    Asks the metadata service for what the configuration leaves open; calls no other API.
+
+    Raises:
+        InvalidConfiguration: the configuration or the environment is wrong.
+
+    """
+    loaded = configuration.load(None if config is None else config.read(), os.environ)
+    service = metadata.MetadataService(loaded.metadata_endpoint)
+    return AlicloudProvider(metadata.complete(loaded, service))
+
+
+class AlicloudProvider(Interface):
+    """Alibaba Cloud in one region.
+
+    Args:
+        config: What the operator decided.
+        caller: Carries out calls; None = the vendor's SDK with the keys of ``config``.
+        registry: Where metrics of calls go; None = nowhere. :meth:`use_metrics` sets it later.
+
+    """
+
+    def __init__(
+        self,
+        config: configuration.AlicloudConfig,
+        *,
+        caller: Caller | None = None,
+        registry: CollectorRegistry | None = None,
+        concurrency: Concurrency | None = None,
+    ) -> None:
+        self.config = config
+        concurrency = concurrency or current()
+        self._caller = caller or _sdk_caller(config, concurrency)
+        self.api = CloudApi(
+            self._caller,
+            region=config.region,
+            metrics=call_metrics(registry),
+            refresh=config.credentials.refresh if config.credentials else None,
+            concurrency=concurrency,
+        )
+        vpc = VpcApi(self.api)
+        self._instances = Instances(EcsApi(self.api), config)
+        self._load_balancer = ClbLoadBalancer(
+            SlbApi(self.api), vpc, config, concurrency=concurrency
+        )
+
+    def provider_name(self) -> str:
+        return NAME
+
+    def has_cluster_id(self) -> bool:
+        # ``Global.clusterID`` has a default that upstream's clusters live with.
+        return True
+
+    def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:  # noqa: ARG002
+        self.api.stop_on(stop)
+        if isinstance(self._caller, SdkCaller):
+            self._caller.load()
+
+    def use_metrics(self, registry: CollectorRegistry) -> None:
+        """Count calls in ``registry`` from now on."""
+        self.api.use_metrics(call_metrics(registry))
+
+    def load_balancer(self) -> LoadBalancer:
+        return self._load_balancer
+
+    def instances_v2(self) -> InstancesV2:
+        return self._instances
+
+    def routes(self) -> Routes | None:
+        return None
+
+    def claims_node(self, node: Node) -> bool:
+        return provider_id.claims(node)
+
+
+def _sdk_caller(config: configuration.AlicloudConfig, concurrency: Concurrency) -> SdkCaller:
+    if config.credentials is None:
+        raise ValueError("a config without credentials needs a caller")
+    version = packages.version("k8s-cloudprovider-alicloud")
+    return SdkCaller(
+        config.endpoints(),
+        region=config.region,
+        credentials=config.credentials,
+        # Upstream's form, so that the cloud's statistics see the same product.
+        user_agent=f"ack.ccm/{version} ClusterId/{config.cluster_id}",
+        concurrency=concurrency,
+    )
