@@ -9,9 +9,10 @@ Source: ``spec/ccm-core.md`` 2.
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 from cloudprovider import concurrency
 from cloudprovider.interface import Interface
@@ -121,9 +122,12 @@ def get_factory(name: str) -> Factory:
     return loaded  # type: ignore[no-any-return]
 
 
-def init_cloud_provider(name: str, config_path: str = "") -> Interface | None:
+def init_cloud_provider(
+    name: str, config_path: str = "", options: Mapping[str, Any] | None = None
+) -> Interface | None:
     """Start provider ``name`` with the configuration file at ``config_path`` (empty = none).
 
+    ``options`` are further keyword arguments of its factory: values of its own flags.
     Returns None for an empty name and for ``external``, as upstream does.
 
     Raises:
@@ -136,6 +140,8 @@ def init_cloud_provider(name: str, config_path: str = "") -> Interface | None:
         _log.info("External cloud provider specified")
         return None
     factory = get_factory(name)
+    if options:
+        factory = functools.partial(factory, **options)
     if not config_path:
         return _build(name, factory, None)
     try:

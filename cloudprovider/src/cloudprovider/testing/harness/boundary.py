@@ -17,11 +17,23 @@ from cloudprovider.toolkit.journal import Record
 
 _T = TypeVar("_T")
 
-Kind = Literal["crash_before", "crash_after", "lost_answer", "error", "throttle"]
+#: outage: an error, and the same for that operation during the next :data:`OUTAGE` seconds, so
+#: that it outlasts the retries inside a client and reaches whoever asked.
+Kind = Literal["crash_before", "crash_after", "lost_answer", "error", "throttle", "outage"]
 
 #: What can happen to a call that changes something, and to one that only reads.
-WRITE_KINDS: tuple[Kind, ...] = ("crash_before", "crash_after", "lost_answer", "error", "throttle")
-READ_KINDS: tuple[Kind, ...] = ("crash_before", "lost_answer", "error", "throttle")
+WRITE_KINDS: tuple[Kind, ...] = (
+    "crash_before",
+    "crash_after",
+    "lost_answer",
+    "error",
+    "throttle",
+    "outage",
+)
+READ_KINDS: tuple[Kind, ...] = ("crash_before", "lost_answer", "error", "throttle", "outage")
+
+#: Seconds.
+OUTAGE = 90.0
 
 
 class Injection(msgspec.Struct, frozen=True):
@@ -68,6 +80,7 @@ class Boundary:
         self._expected = expected or []
         self.records: list[Record] = []
         self.fired = 0
+        self._outage = ("", "", 0.0)
         #: How a replay differed from its recording before the fault: the harness's own defect.
         self.nondeterminism = ""
         self.after_effect: Callable[[Record], None] = lambda _record: None
@@ -85,6 +98,8 @@ class Boundary:
         """Make one call through ``send``, or let the planned fault happen to it."""
         index = len(self.records)
         kind = self._kind_at(index)
+        if kind == "outage":
+            self._outage = (api, op, self._world.monotonic() + OUTAGE)
         self._check_replay(index, api, op)
         record = Record(
             n=index,
@@ -102,7 +117,7 @@ class Boundary:
             self.fired += 1
         if kind == "crash_before":
             self._world.kill(self._world.process())
-        if kind == "error":
+        if kind == "error" or self._is_out(api, op):
             raise failures.error()
         if kind == "throttle":
             raise failures.throttled()
@@ -117,6 +132,9 @@ class Boundary:
         if self._injection is not None and self._injection.at == index:
             return self._injection.kind
         return None
+
+    def _is_out(self, api: str, op: str) -> bool:
+        return self._outage[:2] == (api, op) and self._world.monotonic() < self._outage[2]
 
     def _carry_out(self, send: Callable[[], _T], index: int) -> _T:
         before = self._effects()

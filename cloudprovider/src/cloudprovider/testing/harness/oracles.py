@@ -132,11 +132,14 @@ def _cleaned_up(service: Service, balancer: Balancer | None) -> list[str]:
 
 
 def quiet(records: Iterable[Record]) -> list[str]:
-    """O8: passes with nothing changed write nothing. Leases are renewed whatever happens."""
+    """O8: passes with nothing changed write nothing, not even what is there already.
+
+    Leases are renewed whatever happens.
+    """
     return [
         f"O8: {record.api} {record.op} {record.key} in a pass with nothing changed"
         for record in records
-        if record.effect and "leases" not in record.op
+        if record.write and "leases" not in record.op
     ]
 
 

@@ -1,0 +1,1 @@
+"""Control loops and runtime of a cloud-controller-manager, for any provider."""

@@ -1,0 +1,155 @@
+"""What a controller is given: the cloud, the caches, the clients and the settings.
+
+Every controller package has a function ``start(context, stop) -> Running | None`` in its
+``controller`` module: it starts the threads and returns at once; None means that the cloud has no
+such capability. The threads wait for the caches themselves. ``stop`` ends them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from cloudprovider.concurrency import Concurrency, Event, Thread
+from cloudprovider.interface import Interface
+from cloudprovider_controllers.runtime.workqueue import WorkQueue
+
+if TYPE_CHECKING:
+    from cloudprovider_controllers.runtime.client import Client
+    from cloudprovider_controllers.runtime.informer import Informer
+    from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
+    from cloudprovider_controllers.runtime.recorder import EventRecorder
+    from cloudprovider_controllers.runtime.workqueue import Limiter
+
+
+class WritesStopped(Exception):
+    """Leadership is lost or the process is stopping: nothing may be written any more (R5)."""
+
+
+class Clients(Protocol):
+    """Hands out Kubernetes clients, each with a request budget of its own."""
+
+    def client(self, name: str) -> Client:
+        """A client that presents itself as the component ``name``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Informers:
+    """The shared caches. Whoever builds the context starts them."""
+
+    nodes: Informer
+    services: Informer
+    endpoint_slices: Informer | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ControllerOptions:
+    """Settings of the controllers. Durations are seconds.
+
+    The first four are flags of upstream's manager (``spec/ccm-core.md`` 4.2); the rest have no
+    upstream counterpart.
+    """
+
+    concurrent_service_syncs: int = 20
+    """Services worked on at once. The provider's budget per cloud API is the real limit, so this
+    is wide; upstream's default is 1."""
+    concurrent_node_syncs: int = 10
+    """Nodes written to Kubernetes at once. The cloud is asked in batches whatever this is."""
+    concurrent_node_status_updates: int = 0
+    """The same in the node status loop; 0 = as many as ``concurrent_node_syncs``."""
+    node_status_update_frequency: float = 300.0
+    """Pause between two passes of the node status loop."""
+    node_batch_size: int = 100
+    """Nodes initialised with one question to the provider."""
+    node_batch_window: float = 0.1
+    """How long a node waits for others to be asked about together."""
+    node_burst_window: float = 0.5
+    """Node changes this close together are one change for the load balancers."""
+    node_burst_limit: float = 5.0
+    """The longest that a burst of node changes is collected."""
+    service_verify_period: float = 21600.0
+    """Load balancers are compared with the cloud again after this to twice this; 0 = never."""
+    retry_base: float = 5.0
+    """First wait after a failure; it doubles up to ``retry_cap``."""
+    retry_cap: float = 300.0
+    stuck_after: float = 900.0
+    """A controller that works on one item for longer is unhealthy."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would silently switch a controller off or make it spin."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in _MAY_BE_ZERO and value <= 0:
+                raise ValueError(f"{field.name} must be a positive number, got {value}")
+            if value < 0:
+                raise ValueError(f"{field.name} cannot be a negative number, got {value}")
+
+
+_MAY_BE_ZERO = frozenset(
+    {
+        "concurrent_node_status_updates",
+        "node_batch_window",
+        "node_burst_window",
+        "service_verify_period",
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ControllerContext:
+    """Everything that a controller stands on."""
+
+    cloud: Interface
+    client_builder: Clients
+    informers: Informers
+    recorder_factory: Callable[[str], EventRecorder]
+    """Gives the event recorder of a component; the controller starts it."""
+    registry: CollectorRegistry
+    """Where the controllers' own metrics go."""
+    runtime_metrics: RuntimeMetrics | None = None
+    """Those of the runtime in the same registry: the work queues'."""
+    cluster_name: str = "kubernetes"
+    options: ControllerOptions = ControllerOptions()
+    may_write: Callable[[], bool] = lambda: True
+    """Whether this process still holds the lease; asked before every write."""
+    concurrency: Concurrency | None = None
+
+    def queue(self, name: str, limiter: Limiter) -> WorkQueue:
+        """A work queue called ``name`` in the metrics."""
+        metrics = self.runtime_metrics.queue(name) if self.runtime_metrics else None
+        return WorkQueue(name, limiter=limiter, metrics=metrics, concurrency=self.concurrency)
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A started controller."""
+
+    name: str
+    """Its canonical name (``spec/ccm-core.md`` 3.0), also that of its health check."""
+    threads: Mapping[str, Thread]
+    healthy: Callable[[], bool]
+    """False when a thread died or one item takes longer than ``stuck_after``."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the work in flight is done, ``timeout`` seconds for each thread."""
+        for thread in self.threads.values():
+            thread.join(timeout)
+
+
+def write_guard(context: ControllerContext, stop: Event | None = None) -> Callable[[], None]:
+    """A check to make right before each write to the cloud or to Kubernetes.
+
+    Without ``stop`` only the lease counts: for the write that ends what was begun before a stop.
+
+    Raises (the check):
+        WritesStopped: ``stop`` is set or the lease is lost.
+    """
+
+    def check() -> None:
+        if (stop is not None and stop.is_set()) or not context.may_write():
+            raise WritesStopped("not the leader any more, or stopping; nothing was written")
+
+    return check

@@ -1,0 +1,1 @@
+"""Initialises Nodes and keeps them in step with the cloud."""

@@ -1,0 +1,1 @@
+"""Routes between the nodes' pod networks; not written yet."""

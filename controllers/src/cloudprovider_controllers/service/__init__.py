@@ -1,0 +1,1 @@
+"""Gives every Service of type LoadBalancer its load balancer."""

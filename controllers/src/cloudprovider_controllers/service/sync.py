@@ -1,0 +1,233 @@
+"""The operations on one Service: the only place of this controller that calls the cloud.
+
+Source: ``spec/ccm-core.md`` 3.4.3 to 3.4.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+from cloudprovider.concurrency import Concurrency
+from cloudprovider.errors import CloudProviderError, ImplementedElsewhere, ResourceNotFound
+from cloudprovider.interface import LoadBalancer
+from cloudprovider.models import LoadBalancerStatus, Node, Service
+from cloudprovider_controllers.context import ControllerOptions
+from cloudprovider_controllers.provider_calls import guarded
+from cloudprovider_controllers.runtime.errors import ApiError
+from cloudprovider_controllers.runtime.transport import TransportError
+from cloudprovider_controllers.service.api import Outdated, ServiceApi
+from cloudprovider_controllers.service.decisions import (
+    ServiceState,
+    announces_change,
+    has_address,
+    has_finalizer,
+    is_being_deleted,
+    logged_node_names,
+    status_equal,
+    wants_load_balancer,
+)
+from cloudprovider_controllers.service.events import ServiceEvents, SyncFailed
+from cloudprovider_controllers.service.metrics import ServiceMetrics
+from cloudprovider_controllers.service.nodes import EligibleNodes
+from cloudprovider_controllers.service.state import StateTable
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Syncer:
+    """Carries out what was decided for one Service.
+
+    Every operation raises SyncFailed (with the error inside) after it told the user what there is
+    to tell, Outdated if the cache is behind, and WritesStopped if nothing may be written.
+    """
+
+    cluster_name: str
+    load_balancer: LoadBalancer
+    api: ServiceApi
+    events: ServiceEvents
+    nodes: EligibleNodes
+    states: StateTable
+    metrics: ServiceMetrics
+    options: ControllerOptions
+    check: Callable[[], None]
+    concurrency: Concurrency
+
+    def ensure(self, state: ServiceState, service: Service) -> bool:
+        """Create the load balancer or bring all of it up to date; True to look again at once."""
+        state.ensured = None
+        announce = announces_change(state, service)
+        service = self._claim(state, service)
+        state.announced = service
+        if announce:
+            state.to_confirm = True
+            state.warned = ""
+            self.events.ensuring(service)
+        nodes = self.nodes.current()
+        if announce and not nodes:
+            self.events.no_nodes(service)
+        again = self._ensure_in_cloud(state, service, nodes)
+        if state.status is not None:
+            self.patch_status(state, service)
+        return again
+
+    def _ensure_in_cloud(
+        self, state: ServiceState, service: Service, nodes: tuple[Node, ...]
+    ) -> bool:
+        self.states.begin_call(state)
+        self.check()
+        state.attempted = True
+        state.attempted_without_nodes = not nodes
+        self.metrics.syncs.inc()
+        try:
+            state.status = guarded(
+                lambda: self.load_balancer.ensure_load_balancer(self.cluster_name, service, nodes)
+            )
+        except ImplementedElsewhere:
+            state.to_confirm = False
+            state.status = None
+        except Exception as error:
+            raise SyncFailed("failed to ensure load balancer", error) from error
+        else:
+            _check_status(state.status)
+        state.ensured = service
+        state.verify_at = self._next_look()
+        return self.states.end_call(state, nodes)
+
+    def patch_status(self, state: ServiceState, service: Service) -> None:
+        """Write the status that the provider reported, if the Service has another."""
+        status = state.status or LoadBalancerStatus()
+        changed = not status_equal(status, service.status.load_balancer)
+        if changed:
+            try:
+                self.api.report(service, status)
+            except (ApiError, TransportError) as error:
+                raise SyncFailed("failed to update load balancer status", error) from error
+        if state.to_confirm or state.warned or changed:
+            self.events.ensured(service)
+        state.to_confirm = False
+        state.warned = ""
+
+    def update_nodes(self, state: ServiceState, service: Service) -> bool:
+        """Bring only the backends up to date; True to look again at once."""
+        nodes = self.nodes.current()
+        self.states.begin_call(state)
+        self.check()
+        self.metrics.syncs.inc()
+        started = self.concurrency.monotonic()
+        try:
+            guarded(
+                lambda: self.load_balancer.update_load_balancer(self.cluster_name, service, nodes)
+            )
+        except ImplementedElsewhere:
+            return self.states.end_call(state, nodes)
+        except ResourceNotFound:
+            # Somebody deleted it in the cloud: everything has to be made anew.
+            state.ensured = None
+            return True
+        except Exception as error:
+            self.metrics.node_errors.inc()
+            names = logged_node_names(nodes)
+            raise SyncFailed("", error, update_of=names, node_count=len(nodes)) from error
+        self.metrics.update_seconds.observe(self.concurrency.monotonic() - started)
+        if nodes:
+            self.events.updated(service)
+        else:
+            self.events.no_nodes(service)
+        state.warned = ""
+        return self.states.end_call(state, nodes)
+
+    def clean_up(self, state: ServiceState, service: Service) -> None:
+        """Delete the load balancer of a Service that still exists, then let go of it.
+
+        The live object decides, not the cache: it may know an address that the cache does not.
+        """
+        live = self._api_call("failed to read the service", lambda: self.api.live(service))
+        if live is None:
+            if state.attempted:
+                raise Outdated(f"Service {service.key} is gone without waiting for us")
+            return
+        if wants_load_balancer(live) and not is_being_deleted(live):
+            raise Outdated(f"Service {service.key} wants a load balancer again")
+        existed = has_address(live) or self._exists(live)
+        state.attempted = state.attempted or has_finalizer(live)
+        if existed:
+            self.events.deleting(state, live)
+        if existed or state.attempted:
+            self._delete(live)
+        self._api_call(
+            "failed to remove load balancer cleanup finalizer", lambda: self.api.release(live)
+        )
+        if existed:
+            self.events.deleted(live)
+
+    def delete_gone(self, state: ServiceState) -> None:
+        """Delete the load balancer of a Service that vanished without waiting for us."""
+        service = state.service
+        live = self._api_call("failed to read the service", lambda: self.api.live(service))
+        if live is not None:
+            raise Outdated(f"Service {service.key} is still there")
+        self.events.deleting(state, service)
+        self.check()
+        try:
+            self._delete_call(service)
+        except ImplementedElsewhere:
+            return
+        except Exception as error:
+            raise SyncFailed("", error, deletion=True) from error
+        self.events.deleted(service)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _claim(self, state: ServiceState, service: Service) -> Service:
+        if state.proven and has_finalizer(service):
+            return service
+        doing = "failed to add load balancer cleanup finalizer"
+        service = self._api_call(doing, lambda: self.api.claim(service))
+        state.proven = True
+        return service
+
+    def _exists(self, service: Service) -> bool:
+        try:
+            status = guarded(
+                lambda: self.load_balancer.get_load_balancer(self.cluster_name, service)
+            )
+        except ImplementedElsewhere:
+            return False
+        except Exception as error:
+            doing = "failed to check if load balancer exists before cleanup"
+            raise SyncFailed(doing, error) from error
+        return status is not None
+
+    def _delete(self, service: Service) -> None:
+        self.check()
+        try:
+            self._delete_call(service)
+        except ImplementedElsewhere:
+            return
+        except Exception as error:
+            raise SyncFailed("failed to delete load balancer", error) from error
+
+    def _delete_call(self, service: Service) -> None:
+        guarded(lambda: self.load_balancer.ensure_load_balancer_deleted(self.cluster_name, service))
+
+    def _api_call(self, doing: str, call: Callable[[], _T]) -> _T:
+        try:
+            return call()
+        except (ApiError, TransportError) as error:
+            raise SyncFailed(doing, error) from error
+
+    def _next_look(self) -> float | None:
+        period = self.options.service_verify_period
+        if not period:
+            return None
+        # Spread, so that a start does not repeat itself as a wave.
+        return self.concurrency.monotonic() + period * (1.0 + self.concurrency.random.random())
+
+
+def _check_status(status: object) -> None:
+    if not isinstance(status, LoadBalancerStatus):
+        nothing = CloudProviderError("service status returned by EnsureLoadBalancer is nil")
+        raise SyncFailed("", nothing)

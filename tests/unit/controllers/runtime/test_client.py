@@ -1,0 +1,416 @@
+"""Requests: their paths and bodies, what errors become, what is sent again and what is not."""
+
+import datetime
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudprovider import models
+from cloudprovider.concurrency import current
+from cloudprovider_controllers.runtime import errors
+from cloudprovider_controllers.runtime.client import Client
+from cloudprovider_controllers.runtime.resources import (
+    ENDPOINT_SLICES,
+    LEASES,
+    NODES,
+    SERVICES,
+    Resource,
+)
+from cloudprovider_controllers.runtime.retry import (
+    UPDATE_NODE_SPEC,
+    ConflictBackoff,
+    retry_on_conflict,
+)
+from cloudprovider_controllers.runtime.transport import TransportError
+
+OBJECT = {"metadata": {"name": "n", "resourceVersion": "3"}}
+
+
+# -- paths ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "path"),
+    [
+        (NODES, (), "/api/v1/nodes"),
+        (NODES, ("", "n1"), "/api/v1/nodes/n1"),
+        (NODES, ("", "n1", "status"), "/api/v1/nodes/n1/status"),
+        (SERVICES, (), "/api/v1/services"),
+        (SERVICES, ("ns",), "/api/v1/namespaces/ns/services"),
+        (SERVICES, ("ns", "a", "status"), "/api/v1/namespaces/ns/services/a/status"),
+        (ENDPOINT_SLICES, (), "/apis/discovery.k8s.io/v1/endpointslices"),
+        (SERVICES, ("n/s", "a?b"), "/api/v1/namespaces/n%2Fs/services/a%3Fb"),
+    ],
+)
+def test_paths(resource, arguments, path):
+    assert resource.path(*arguments) == path
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments"), [(SERVICES, ("", "a")), (NODES, ("ns", "a"))], ids=["none", "extra"]
+)
+def test_a_path_with_a_wrong_namespace_is_a_mistake(resource, arguments):
+    with pytest.raises(ValueError, match="namespace"):
+        resource.path(*arguments)
+
+
+def test_a_resource_of_ones_own_can_be_declared(virtually, scripted, answer):
+    def main():
+        widgets = Resource("example.org", "v1", "widgets", "Widget", False, models.Object)
+        transport = scripted(answer(200, OBJECT))
+        assert Client(transport).get(widgets, "w").kind == "Widget"
+        assert transport.requests[0]["path"] == "/apis/example.org/v1/widgets/w"
+
+    virtually(main)
+
+
+# -- what goes out -------------------------------------------------------------------------------
+
+
+def calls(client):
+    client.get(NODES, "n")
+    client.create(SERVICES, {"metadata": {"name": "s"}}, "ns")
+    client.update(NODES, "n", {"metadata": {"name": "n"}})
+    client.patch(
+        SERVICES, "s", {"metadata": {"finalizers": None}}, namespace="ns", subresource="status"
+    )
+    client.patch(NODES, "n", {"a": 1}, patch_type="merge")
+    client.patch(NODES, "n", [{"op": "test"}], patch_type="json")
+    client.delete(NODES, "n", uid="u", resource_version="7")
+    client.delete(NODES, "n")
+
+
+def test_requests_and_their_bodies(virtually, scripted, answer):
+    def main():
+        transport = scripted(answer(200, OBJECT))
+        calls(Client(transport))
+        service = "/api/v1/namespaces/ns/services"
+        options = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        head = {"apiVersion": "v1"}
+        assert [(r["method"], r["path"], r["body"]) for r in transport.requests] == [
+            ("GET", "/api/v1/nodes/n", None),
+            ("POST", service, {**head, "kind": "Service", "metadata": {"name": "s"}}),
+            ("PUT", "/api/v1/nodes/n", {**head, "kind": "Node", "metadata": {"name": "n"}}),
+            ("PATCH", f"{service}/s/status", {"metadata": {"finalizers": None}}),
+            ("PATCH", "/api/v1/nodes/n", {"a": 1}),
+            ("PATCH", "/api/v1/nodes/n", [{"op": "test"}]),
+            (
+                "DELETE",
+                "/api/v1/nodes/n",
+                {**options, "preconditions": {"uid": "u", "resourceVersion": "7"}},
+            ),
+            ("DELETE", "/api/v1/nodes/n", options),
+        ]
+        types = [r["headers"].get("content-type") for r in transport.requests]
+        assert types[3:6] == [
+            "application/strategic-merge-patch+json",
+            "application/merge-patch+json",
+            "application/json-patch+json",
+        ]
+
+    virtually(main)
+
+
+def test_a_raw_read_keeps_every_field(virtually, scripted, answer):
+    def main():
+        body = {**OBJECT, "status": {"unknown": [1]}}
+        assert Client(scripted(answer(200, body))).get_raw(NODES, "n") == body
+
+    virtually(main)
+
+
+def test_a_list_comes_in_pages_and_leaves_out_what_is_bad(virtually, scripted, answer, caplog):
+    def page(names, more):
+        items = [
+            {"metadata": {"name": n}, "spec": {"taints": 5} if n == "bad" else {}} for n in names
+        ]
+        return answer(200, {"metadata": {"resourceVersion": "9", "continue": more}, "items": items})
+
+    def main():
+        empty = answer(200, {"metadata": {"resourceVersion": "9"}, "items": None})
+        transport = scripted(page(["a", "bad"], "t1"), page(["b"], "t2"), empty)
+        found = Client(transport).list(NODES, label_selector="x=y")
+        assert [node.key for node in found] == ["a", "b"]
+        assert [r["query"].get("continue") for r in transport.requests] == [None, "t1", "t2"]
+        assert transport.requests[0]["query"] == {"labelSelector": "x=y", "limit": "500"}
+        assert "Node bad left out of a list" in caplog.text
+
+    virtually(main)
+
+
+def test_a_token_is_asked_for_and_never_shown(virtually, scripted, answer):
+    def main():
+        status = {"token": "secret", "expirationTimestamp": "2026-01-01T01:00:00Z"}
+        transport = scripted(answer(201, {"status": status}))
+        token = Client(transport).create_token("node-controller", "kube-system", 3600)
+        assert token.token == "secret"
+        assert token.expires == datetime.datetime(2026, 1, 1, 1, tzinfo=datetime.UTC)
+        assert "secret" not in repr(token)
+        (request,) = transport.requests
+        path = "/api/v1/namespaces/kube-system/serviceaccounts/node-controller/token"
+        assert request["path"] == path
+        assert request["body"] == {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "spec": {"expirationSeconds": 3600},
+        }
+
+    virtually(main)
+
+
+def test_a_token_that_is_not_understood_is_not_quoted(virtually, scripted, answer):
+    def main():
+        client = Client(scripted(answer(201, {"status": {"token": ["s3cret"]}})))
+        with pytest.raises(errors.MalformedResponse) as caught:
+            client.create_token("a", "ns")
+        assert "s3cret" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+    virtually(main)
+
+
+# -- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (400, "BadRequest", errors.BadRequest),
+        (401, "Unauthorized", errors.Unauthorized),
+        (403, "Forbidden", errors.Forbidden),
+        (404, "NotFound", errors.NotFound),
+        (409, "Conflict", errors.Conflict),
+        (409, "AlreadyExists", errors.AlreadyExists),
+        (409, "", errors.Conflict),
+        (410, "Expired", errors.Gone),
+        (410, "Gone", errors.Gone),
+        (422, "Invalid", errors.Invalid),
+        (500, "InternalError", errors.ApiError),
+        (418, "", errors.ApiError),
+    ],
+)
+def test_what_a_refusal_becomes(virtually, scripted, refusal, status, reason, kind):
+    def main():
+        with pytest.raises(errors.ApiError) as caught:
+            Client(scripted(refusal(status, reason, "because"))).get(NODES, "n")
+        assert type(caught.value) is kind
+        assert caught.value.status == status
+        assert str(caught.value).startswith("because (")
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[]", b"\xff"])
+def test_a_refusal_without_a_status_object(virtually, scripted, answer, body):
+    def main():
+        with pytest.raises(errors.ApiError, match="API server answered 502"):
+            Client(scripted(answer(502, body))).get(NODES, "n")
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"metadata": 3}'])
+def test_an_answer_that_is_not_understood(virtually, scripted, answer, body):
+    def main():
+        with pytest.raises(errors.MalformedResponse):
+            Client(scripted(answer(200, body))).get(NODES, "n")
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("", None),
+        ("0", 0),
+        ("3", 3),
+        ("-1", None),
+        ("soon", None),
+        ("1e3", None),
+        ("nan", None),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("Thu, 01 Jan 2026 00:01:00", 60),
+        ("9" * 400, float("inf")),
+    ],
+)
+def test_retry_after_as_seconds_or_date_or_nonsense(virtually, value, seconds):
+    def main():
+        assert errors.retry_after({"retry-after": value}) == seconds
+
+    virtually(main)
+
+
+@given(st.text())
+def test_retry_after_may_be_anything(value):
+    result = errors.retry_after({"retry-after": value})
+    assert result is None or result >= 0
+
+
+# -- trying again --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+@pytest.mark.parametrize(
+    ("status", "header", "waited"),
+    [(429, "3", 3), (429, None, 1), (429, "junk", 1), (429, "0", 0.1), (503, "2", 2)],
+)
+def test_a_server_that_asks_for_patience_gets_it(
+    virtually, scripted, answer, refusal, method, status, header, waited
+):
+    def main():
+        headers = {} if header is None else {"retry_after": header}
+        transport = scripted(refusal(status, **headers), answer(200, OBJECT))
+        getattr(Client(transport), method)(NODES, "n")
+        assert current().monotonic() == pytest.approx(waited)
+        assert len(transport.requests) == 2
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "tries", "waited"),
+    [
+        (503, None, 1, 0),
+        (500, "1", 1, 0),
+        (429, "3600", 1, 0),
+        (429, "20", 2, 20),
+        (429, "0", 10, 0.9),
+    ],
+    ids=["503 without", "500", "an hour", "twice too long", "for ever"],
+)
+def test_patience_is_bounded(virtually, scripted, refusal, status, header, tries, waited):
+    def main():
+        headers = {} if header is None else {"retry_after": header}
+        transport = scripted(refusal(status, **headers))
+        with pytest.raises(errors.ApiError) as caught:
+            Client(transport).get(NODES, "n")
+        assert len(transport.requests) == tries
+        assert current().monotonic() == pytest.approx(waited)
+        assert caught.value.retry_after == (float(header) if header else None)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "tries"),
+    [("get", True, 3), ("get", False, 3), ("delete", False, 3), ("delete", True, 1)],
+)
+def test_only_what_cannot_happen_twice_is_sent_again(virtually, scripted, method, sent, tries):
+    def main():
+        transport = scripted(TransportError("reset", sent=sent))
+        with pytest.raises(TransportError):
+            getattr(Client(transport), method)(NODES, "n")
+        assert len(transport.requests) == tries
+
+    virtually(main)
+
+
+def test_the_clients_own_rate_limit(virtually, scripted, answer):
+    def main():
+        transport = scripted(answer(200, OBJECT))
+        client = Client(transport, qps=10, burst=3)
+        for _ in range(13):
+            client.get(NODES, "n")
+        assert current().monotonic() == pytest.approx(1)
+
+    virtually(main)
+
+
+def test_leases_never_wait(virtually, scripted, answer):
+    def main():
+        transport = scripted(answer(200, OBJECT))
+        client = Client(transport, qps=0.001, burst=1)
+        client.get(NODES, "n")
+        for _ in range(50):
+            client.get(LEASES, "l", "kube-system")
+        assert current().monotonic() == 0
+
+    virtually(main)
+
+
+def test_an_urgent_request_is_tried_once(virtually, scripted, refusal):
+    def main():
+        transport = scripted(refusal(429, retry_after="1"), TransportError("reset", sent=False))
+        client = Client(transport)
+        assert client.raw("GET", "/x", urgent=True).status == 429
+        with pytest.raises(TransportError):
+            client.raw("GET", "/x", urgent=True, timeout=3)
+        assert [r["timeout"] for r in transport.requests] == [30, 3]
+        assert current().monotonic() == 0
+
+    virtually(main)
+
+
+# -- conflicts -----------------------------------------------------------------------------------
+
+
+def failing(times, error):
+    def attempt():
+        attempts.append(current().monotonic())
+        if len(attempts) <= times:
+            raise error
+        return "done"
+
+    attempts = []
+    return attempt, attempts
+
+
+def test_a_conflict_is_tried_again(virtually):
+    def main():
+        attempt, attempts = failing(19, errors.Conflict(409, "Conflict"))
+        assert retry_on_conflict(attempt, UPDATE_NODE_SPEC) == "done"
+        gaps = [later - sooner for sooner, later in itertools.pairwise(attempts)]
+        assert all(0.05 <= gap < 0.1 for gap in gaps)
+
+    virtually(main)
+
+
+def test_the_last_conflict_is_raised(virtually):
+    def main():
+        attempt, attempts = failing(99, errors.Conflict(409, "Conflict"))
+        with pytest.raises(errors.Conflict):
+            retry_on_conflict(attempt, ConflictBackoff(5, 0.1))
+        assert len(attempts) == 5
+
+    virtually(main)
+
+
+def test_a_conflict_behind_another_error_counts(virtually):
+    def main():
+        wrapped = RuntimeError("patch failed")
+        wrapped.__cause__ = errors.Conflict(409, "Conflict")
+        attempt, _ = failing(1, wrapped)
+        assert retry_on_conflict(attempt, ConflictBackoff(5, 0.1)) == "done"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    "error", [errors.AlreadyExists(409, "AlreadyExists"), errors.NotFound(404), RuntimeError("x")]
+)
+def test_any_other_error_is_raised_at_once(virtually, error):
+    def main():
+        attempt, attempts = failing(1, error)
+        with pytest.raises(type(error)):
+            retry_on_conflict(attempt, ConflictBackoff(5, 0.1))
+        assert len(attempts) == 1
+
+    virtually(main)
+
+
+def test_null_goes_out_as_null(virtually, scripted, answer):
+    def main():
+        sent = []
+
+        def look(request):
+            sent.append(json.dumps(request["body"]))
+            return answer(200, OBJECT)
+
+        Client(scripted(look)).patch(NODES, "n", {"spec": {"taints": None}})
+        assert sent == ['{"spec": {"taints": null}}']
+
+    virtually(main)
