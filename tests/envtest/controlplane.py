@@ -1,9 +1,9 @@
 """A real kube-apiserver and etcd for tests.
 
-From ``KUBEBUILDER_ASSETS`` (a folder with ``kube-apiserver`` and ``etcd``) where it is set; else the
-Go program beside this file, which runs both in one process. It is compiled once, a few minutes on
-two cores, and kept outside the tree in ``~/.cache/cloudprovider-envtest/``. :class:`Unavailable` says
-why neither can be had.
+From ``KUBEBUILDER_ASSETS`` (a folder with ``kube-apiserver`` and ``etcd``) where it is set; else
+the Go program beside this file, which runs both in one process. It is compiled once, a few minutes
+on two cores, and kept outside the tree in ``~/.cache/cloudprovider-envtest/``.
+:class:`Unavailable` says why neither can be had.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -213,4 +214,4 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    print(program())
+    sys.stdout.write(f"{program()}\n")

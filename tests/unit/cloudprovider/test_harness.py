@@ -111,11 +111,11 @@ def test_what_is_left_is_seen(view, clean):
 
 def test_a_write_in_a_quiet_pass_is_seen_and_a_lease_is_not():
     records = [
-        Record(n=0, t=0, api="k8s", op="PUT leases", effect=True),
+        Record(n=0, t=0, api="k8s", op="PUT leases", write=True),
         Record(n=1, t=0, api="slb", op="DescribeLoadBalancers"),
     ]
     assert oracles.quiet(records) == []
-    write = Record(n=2, t=0, api="slb", op="SetLoadBalancerName", effect=True)
+    write = Record(n=2, t=0, api="slb", op="SetLoadBalancerName", write=True)
     assert len(oracles.quiet([*records, write])) == 1
 
 
@@ -160,6 +160,7 @@ def play(injection, expected=None):
         ("lost_answer", ["a", "b", "b"], ["lost", "end"]),
         ("error", ["a", "b"], ["error", "end"]),
         ("throttle", ["a", "b"], ["throttled", "end"]),
+        ("outage", ["a"], ["error", "error", "error", "end"]),
     ],
 )
 def test_a_fault_does_what_it_says_exactly_once(kind, effects, log):

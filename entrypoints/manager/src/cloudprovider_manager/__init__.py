@@ -1,0 +1,1 @@
+"""cloud-controller-manager: runs the control loops with any installed provider."""

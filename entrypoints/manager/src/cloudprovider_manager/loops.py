@@ -1,0 +1,183 @@
+"""The controllers of a leader: which run, what they stand on, and how they end.
+
+Source: ``spec/ccm-core.md`` 3.0, 4.3, 4.8 steps 6 to 9.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cloudprovider.concurrency import Concurrency, Event, Thread
+from cloudprovider.interface import Interface
+from cloudprovider_controllers.context import (
+    ControllerContext,
+    ControllerOptions,
+    Informers,
+    Running,
+)
+from cloudprovider_controllers.runtime.informer import Informer
+from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.resources import NODES, SERVICES
+from cloudprovider_manager.access import Access
+from cloudprovider_manager.monitoring import Monitoring
+from cloudprovider_manager.options import Options
+from cloudprovider_manager.validation import (
+    CONTROLLERS,
+    ROUTES,
+    controller_enabled,
+    routes_wanted,
+)
+
+_log = logging.getLogger(__name__)
+
+
+#: Starts a controller; None if the provider lacks what it needs.
+_Start = Callable[[ControllerContext, Event], Running | None]
+
+#: Seconds between two looks at whether waiting still makes sense.
+_LOOK = 0.2
+
+
+class Loops:
+    """Starts the controllers once and waits for them at the end."""
+
+    def __init__(
+        self,
+        options: Options,
+        access: Access,
+        monitoring: Monitoring,
+        *,
+        may_write: Callable[[], bool],
+        on_started: Callable[[Running], None],
+        concurrency: Concurrency,
+    ) -> None:
+        self._options = options
+        self._access = access
+        self._monitoring = monitoring
+        self._may_write = may_write
+        self._on_started = on_started
+        self._concurrency = concurrency
+        self._running: list[Running] = []
+        self._recorders: list[EventRecorder] = []
+        # Events of the last calls in flight are still sent after the controllers were stopped.
+        self._events_stop = concurrency.event()
+
+    def start(self, cloud: Interface, stop: Event) -> None:
+        """Initialize ``cloud`` and start every controller that it and the options ask for."""
+        # Optional, and not part of the contract: a provider that counts its calls has it.
+        use_metrics = getattr(cloud, "use_metrics", None)
+        if use_metrics is not None:
+            use_metrics(self._monitoring.registry)
+        cloud.initialize(self._access.components, stop)
+        informers = self._informers()
+        context = self._context(cloud, informers)
+        for name, start in self._wanted():
+            if stop.is_set():
+                return
+            running = start(context, stop)
+            if running is None:
+                _log.warning("%s skipped: the provider has no need of it", name)
+                continue
+            _log.info("started %s", running.name)
+            self._running.append(running)
+            self._monitoring.running(running.name, True)
+            self._on_started(running)
+            stop.wait(self._options.controller_start_interval)
+        informers.nodes.start(stop)
+        informers.services.start(stop)
+
+    def join(self, deadline: float, *, give_up: Callable[[], bool]) -> list[str]:
+        """Wait until the work in flight ended; names of threads that are still busy.
+
+        Ends at ``deadline`` (monotonic seconds) or soon after ``give_up`` says so.
+        """
+        while True:
+            busy = self._busy()
+            left = deadline - self._concurrency.monotonic()
+            if not busy or left <= 0 or give_up():
+                break
+            busy[0][1].join(min(_LOOK, left))
+        for running in self._running:
+            self._monitoring.running(running.name, False)
+        return [name for name, _ in busy]
+
+    def _busy(self) -> list[tuple[str, Thread]]:
+        return [
+            (f"{running.name}/{name}", thread)
+            for running in self._running
+            for name, thread in list(running.threads.items())  # one may be added meanwhile
+            if thread.is_alive()
+        ]
+
+    def flush(self, timeout: float) -> None:
+        """Send the events that wait, for at most ``timeout`` seconds in all."""
+        deadline = self._concurrency.monotonic() + timeout
+        for recorder in self._recorders:
+            if not recorder.flush(max(0.0, deadline - self._concurrency.monotonic())):
+                _log.warning("not every event could be sent")
+        self._events_stop.set()
+
+    def _wanted(self) -> list[tuple[str, _Start]]:
+        # Here: a standby need not import them.
+        from cloudprovider_controllers.node import controller as node
+        from cloudprovider_controllers.service import controller as service
+
+        wanted: list[tuple[str, _Start]] = []
+        for name, start in ((node.NAME, node.start), (service.NAME, service.start)):
+            if controller_enabled(name, self._options):
+                wanted.append((name, start))
+            else:
+                _log.warning("%s is disabled", name)
+        for name in sorted(set(CONTROLLERS) - {node.NAME, service.NAME}):
+            routes_off = name == ROUTES and not routes_wanted(self._options)
+            if controller_enabled(name, self._options) and not routes_off:
+                _log.warning("%s is asked for, but is not part of this version", name)
+        return wanted
+
+    def _informers(self) -> Informers:
+        client = self._access.client("shared-informers")
+        return Informers(
+            nodes=Informer(client, NODES, concurrency=self._concurrency),
+            services=Informer(client, SERVICES, concurrency=self._concurrency),
+        )
+
+    def _context(self, cloud: Interface, informers: Informers) -> ControllerContext:
+        options = self._options
+        return ControllerContext(
+            cloud=cloud,
+            client_builder=self._access.components,
+            informers=informers,
+            recorder_factory=self._recorder,
+            registry=self._monitoring.registry,
+            runtime_metrics=self._monitoring.runtime,
+            cluster_name=options.cluster_name,
+            options=ControllerOptions(
+                concurrent_service_syncs=options.concurrent_service_syncs,
+                concurrent_node_syncs=options.concurrent_node_syncs,
+                concurrent_node_status_updates=options.concurrent_node_status_updates,
+                node_status_update_frequency=options.node_status_update_frequency,
+            ),
+            may_write=self._may_write,
+            concurrency=self._concurrency,
+        )
+
+    def _recorder(self, component: str) -> EventRecorder:
+        recorder = _Recorder(
+            self._access.client(component),
+            component=component,
+            host=self._concurrency.hostname(),
+            concurrency=self._concurrency,
+        )
+        recorder.outlives = self._events_stop
+        self._recorders.append(recorder)
+        return recorder
+
+
+class _Recorder(EventRecorder):
+    """Goes on after the controllers' stop, until :meth:`Loops.flush` is through."""
+
+    outlives: Event
+
+    def start(self, stop: Event) -> list[Thread]:  # noqa: ARG002 - that is the point
+        return super().start(self.outlives)

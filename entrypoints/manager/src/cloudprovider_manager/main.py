@@ -1,0 +1,105 @@
+"""The command ``cloud-controller-manager``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from cloudprovider.concurrency import Event, current
+from cloudprovider_manager import command, logs
+from cloudprovider_manager.flags import FlagError
+from cloudprovider_manager.options import Options
+from cloudprovider_manager.release import version
+
+# Not __name__, which is __main__ where this is run with -m.
+_log = logging.getLogger("cloudprovider_manager.main")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the manager with ``argv`` and return the exit code.
+
+    Without ``argv`` it takes the process's arguments and ends the process, as the command does. 0
+    after an orderly stop by SIGTERM or SIGINT, 1 after any fault; a second signal ends the process
+    with 1 at once.
+    """
+    code = _main(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: that would wait for threads which a provider's SDK may have left behind.
+        os._exit(code)
+    return code
+
+
+def _main(arguments: Sequence[str]) -> int:
+    try:
+        asked = command.read(arguments)
+    except FlagError as error:
+        for problem in error.problems:
+            print(f"Error: {problem}", file=sys.stderr)  # noqa: T201 - before there is a log
+        print(f"See {command.PROGRAM} --help.", file=sys.stderr)  # noqa: T201
+        return 1
+    if asked.help:
+        print(asked.help)  # noqa: T201 - what was asked for
+        return 0
+    if asked.options.version:
+        print(f"{command.PROGRAM} v{version()}")  # noqa: T201 - what was asked for
+        return 0
+    return _run(asked)
+
+
+def _run(asked: command.Command) -> int:
+    options = asked.options
+    logs.configure(options.v, options.logging_format, _plugin_packages(options))
+    _log.info("%s v%s", command.PROGRAM, version())
+    for warning in asked.warnings:
+        _log.warning("%s", warning)
+    if options.v >= 1:
+        for name, value in command.effective(options).items():
+            if name in options.given:  # the others are in /configz
+                _log.info("FLAG: --%s=%r", name, value)
+    return _until_signal(options)
+
+
+def _plugin_packages(options: Options) -> list[str]:
+    from cloudprovider.registry import get_factory
+
+    return [get_factory(options.cloud_provider).__module__.partition(".")[0]]
+
+
+def _until_signal(options: Options) -> int:
+    # Imported late: --help and faulty flags need neither the HTTP client nor metrics.
+    from cloudprovider_manager.app import Manager
+
+    concurrency = current()
+    stop = concurrency.event()
+    codes: list[int] = []
+    _stop_on_signals(stop)
+
+    def run() -> None:
+        try:
+            codes.append(Manager(options, concurrency=concurrency).run(stop))
+        except Exception:  # noqa: BLE001 - it is logged, and the exit code says it
+            _log.exception("the manager failed")
+
+    # The main thread does nothing but wait, so a signal's handler finds no lock of ours taken.
+    concurrency.start_thread(run, name="manager").join()
+    return codes[0] if codes else 1
+
+
+def _stop_on_signals(stop: Event) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""Every flag of the manager, each declared once.
+
+A field is a flag: ``cloud_provider`` is ``--cloud-provider``. Parsing, help, ``/configz`` and the
+reference page are derived from these declarations; what concerns more than one flag is checked in
+:mod:`cloudprovider_manager.validation`. Names and meanings are upstream's; where a default differs
+the help says so.
+
+Source: ``spec/ccm-core.md`` 4.2, 4.5; ``spec/alicloud.md`` 8.1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cloudprovider_manager.flags import Status, flag
+from cloudprovider_manager.old_options import LATER, OLD_LOCKS, AuthFlags, OldFlags
+from cloudprovider_manager.values import (
+    ADDRESS,
+    BOOL,
+    CIDRS,
+    LIST,
+    PAIRS,
+    PATH,
+    TEXT,
+    URL,
+    choice,
+    duration,
+    integer,
+    number,
+)
+
+_GENERIC: Final = "Cloud and cluster"
+_CONTROLLERS: Final = "Controllers"
+_LEADER: Final = "Leader election"
+_CLIENT: Final = "Kubernetes API"
+_SERVING: Final = "Health, metrics and secure serving"
+_LOGS: Final = "Logs and process"
+
+_PORT = integer(0, 65535)
+_WORKERS = integer(1)
+_NO_HTTP2 = "the health port speaks HTTP/1.1 only"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Generic:
+    cloud_provider: str = flag(
+        "", TEXT, "Name of the cloud provider; see `cloudprovider list`. Required.", group=_GENERIC
+    )
+    cloud_config: str = flag("", PATH, "Configuration file of the provider.", group=_GENERIC)
+    cluster_name: str = flag(
+        "kubernetes",
+        TEXT,
+        "Name of this cluster; part of names and tags in the cloud.",
+        group=_GENERIC,
+    )
+    cluster_cidr: tuple[str, ...] = flag(
+        (), CIDRS, "Ranges of the Pods' addresses, for routes.", group=_GENERIC
+    )
+    allow_untagged_cloud: bool = flag(
+        False,
+        BOOL,
+        "Run although the provider cannot tell this cluster from others in the account.",
+        group=_GENERIC,
+        status=Status.DEPRECATED,
+        note="give the cluster an id in the provider's configuration instead.",
+    )
+    allocate_node_cidrs: bool = flag(
+        False,
+        BOOL,
+        "Allocate the Pods' ranges to nodes.",
+        group=_GENERIC,
+        status=Status.IGNORED,
+        note="kube-controller-manager allocates them; false also switches routes off "
+        "if --cluster-cidr is not given.",
+    )
+    cidr_allocator_type: str = flag(
+        "RangeAllocator",
+        TEXT,
+        "How ranges are allocated.",
+        group=_GENERIC,
+        status=Status.IGNORED,
+        note="kube-controller-manager allocates them.",
+    )
+    external_cloud_volume_plugin: str = flag(
+        "",
+        TEXT,
+        "In-tree volume plugin.",
+        group=_GENERIC,
+        status=Status.IGNORED,
+        note="a CSI driver looks after volumes.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Controllers:
+    controllers: tuple[str, ...] = flag(
+        ("*",),
+        LIST,
+        "Controllers to run: '*' all, 'name' this one, '-name' not this one. Names: "
+        "cloud-node-controller, cloud-node-lifecycle-controller, service-lb-controller, "
+        "node-route-controller.",
+        group=_CONTROLLERS,
+    )
+    concurrent_service_syncs: int = flag(
+        20,
+        _WORKERS,
+        "Services worked on at once (upstream: 1). The provider's own budget per cloud API "
+        "limits the calls.",
+        group=_CONTROLLERS,
+    )
+    concurrent_node_syncs: int = flag(
+        10, _WORKERS, "Nodes worked on at once (upstream: 1).", group=_CONTROLLERS
+    )
+    concurrent_node_status_updates: int = flag(
+        0,
+        integer(0),
+        "Nodes whose addresses are refreshed at once; 0 = as many as --concurrent-node-syncs.",
+        group=_CONTROLLERS,
+    )
+    node_status_update_frequency: float = flag(
+        300.0,
+        duration(1),
+        "How often addresses and labels of all nodes are refreshed.",
+        group=_CONTROLLERS,
+    )
+    node_monitor_period: float = flag(
+        5.0,
+        duration(0.1),
+        "How often nodes that are not ready are looked up.",
+        group=_CONTROLLERS,
+        status=Status.IGNORED,
+        note=LATER,
+    )
+    node_sync_period: float = flag(
+        0.0,
+        duration(0),
+        "Nothing.",
+        group=_CONTROLLERS,
+        status=Status.IGNORED,
+        note="upstream ignores it too; use --node-status-update-frequency.",
+    )
+    configure_cloud_routes: bool = flag(
+        True, BOOL, "Manage routes to the Pods' ranges in the cloud.", group=_CONTROLLERS
+    )
+    route_reconciliation_period: float = flag(
+        10.0,
+        duration(0.1),
+        "How often routes are compared with the cloud.",
+        group=_CONTROLLERS,
+        status=Status.IGNORED,
+        note=LATER,
+        aliases=("route-reconcilation-period",),  # kube-aliyun's spelling
+    )
+    min_resync_period: float = flag(
+        43200.0,
+        duration(1),
+        "Every object is looked at again after once to twice this time.",
+        group=_CONTROLLERS,
+        status=Status.IGNORED,
+        note="the controllers compare with the cloud at times of their own.",
+    )
+    controller_start_interval: float = flag(
+        0.0, duration(0), "Pause between the starts of controllers.", group=_CONTROLLERS
+    )
+    feature_gates: tuple[tuple[str, str], ...] = flag(
+        (),
+        PAIRS,
+        "Feature gates of upstream's manager; none has an effect.",
+        group=_CONTROLLERS,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Leader:
+    leader_elect: bool = flag(
+        True, BOOL, "Work only while holding the lease, so that several can run.", group=_LEADER
+    )
+    leader_elect_lease_duration: float = flag(
+        15.0, duration(1), "Others may take the lease after this time.", group=_LEADER
+    )
+    leader_elect_renew_deadline: float = flag(
+        10.0, duration(0.1), "The leader gives up after this time.", group=_LEADER
+    )
+    leader_elect_retry_period: float = flag(
+        2.0, duration(0.01), "Time between two attempts to take or renew it.", group=_LEADER
+    )
+    leader_elect_resource_lock: str = flag(
+        "leases", choice("leases", *OLD_LOCKS), "Kind of the lock; always a Lease.", group=_LEADER
+    )
+    leader_elect_resource_name: str = flag(
+        "cloud-controller-manager", TEXT, "Name of the Lease.", group=_LEADER
+    )
+    leader_elect_resource_namespace: str = flag(
+        "kube-system", TEXT, "Namespace of the Lease.", group=_LEADER
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Client:
+    kubeconfig: str = flag(
+        "", PATH, "How to reach the API server; empty = as a Pod of the cluster.", group=_CLIENT
+    )
+    master: str = flag(
+        "",
+        URL,
+        "URL of the API server, instead of the kubeconfig's.",
+        group=_CLIENT,
+        aliases=("server",),  # kube-aliyun's name
+    )
+    kube_api_qps: float = flag(
+        200.0,
+        number(),
+        "Requests per second to the API server and client (upstream: 20).",
+        group=_CLIENT,
+    )
+    kube_api_burst: int = flag(
+        400, integer(1), "Requests that may exceed --kube-api-qps (upstream: 30).", group=_CLIENT
+    )
+    kube_api_content_type: str = flag(
+        "application/json",
+        TEXT,
+        "Content type of requests.",
+        group=_CLIENT,
+        status=Status.IGNORED,
+        note="JSON is always used.",
+    )
+    use_service_account_credentials: bool = flag(
+        False,
+        BOOL,
+        "Each controller uses its own ServiceAccount in kube-system.",
+        group=_CLIENT,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Serving:
+    bind_address: str = flag(
+        "0.0.0.0",  # noqa: S104 - upstream's default; what is secret is served locally only
+        ADDRESS,
+        "Address of --secure-port.",
+        group=_SERVING,
+    )
+    secure_port: int = flag(
+        10258,
+        _PORT,
+        "Port of HTTPS: /healthz /livez /readyz /metrics /configz /version; the first three also "
+        "answer plain HTTP there. 0 = off.",
+        group=_SERVING,
+    )
+    cert_dir: str = flag(
+        "",
+        PATH,
+        "Folder of cloud-controller-manager.crt and .key, made if missing. Empty = a new pair in "
+        "memory.",
+        group=_SERVING,
+    )
+    tls_cert_file: str = flag("", PATH, "Certificate chain, PEM; re-read.", group=_SERVING)
+    tls_private_key_file: str = flag("", PATH, "Its key, PEM.", group=_SERVING)
+    tls_min_version: str = flag(
+        "VersionTLS12",
+        choice("", "VersionTLS12", "VersionTLS13"),
+        "Oldest TLS version accepted.",
+        group=_SERVING,
+    )
+    tls_cipher_suites: tuple[str, ...] = flag(
+        (), LIST, "Cipher suites.", group=_SERVING, status=Status.IGNORED,
+        note="the system's secure defaults are used.",
+    )  # fmt: skip
+    http2_max_streams_per_connection: int = flag(
+        0, integer(0), "HTTP/2.", group=_SERVING, status=Status.IGNORED, note=_NO_HTTP2
+    )
+    disable_http2_serving: bool = flag(
+        False, BOOL, "HTTP/2.", group=_SERVING, status=Status.IGNORED, note=_NO_HTTP2
+    )
+    permit_port_sharing: bool = flag(
+        False, BOOL, "SO_REUSEPORT.", group=_SERVING, status=Status.IGNORED, note=LATER
+    )
+    permit_address_sharing: bool = flag(
+        False, BOOL, "SO_REUSEADDR.", group=_SERVING, status=Status.IGNORED, note="always set."
+    )
+    profiling: bool = flag(
+        False, BOOL, "Profiles over HTTP.", group=_SERVING, status=Status.IGNORED, note=LATER
+    )
+    contention_profiling: bool = flag(
+        False, BOOL, "Profiles of locks.", group=_SERVING, status=Status.IGNORED, note=LATER
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Logs:
+    v: int = flag(
+        0, integer(0, 10), "Verbosity: 0-1 what was done, 2-3 why, 4 and up every step.",
+        group=_LOGS, short="v",
+    )  # fmt: skip
+    logging_format: str = flag("text", choice("text", "json"), "Format of the log.", group=_LOGS)
+    vmodule: str = flag(
+        "", TEXT, "Verbosity by file.", group=_LOGS, status=Status.IGNORED, note=LATER
+    )
+    log_flush_frequency: float = flag(
+        5.0, duration(0.001), "Buffering of the log.", group=_LOGS, status=Status.IGNORED,
+        note="every line is written at once.",
+    )  # fmt: skip
+    logtostderr: bool = flag(
+        True, BOOL, "Where logs go.", group=_LOGS, status=Status.IGNORED,
+        note="logs always go to stderr.",
+    )  # fmt: skip
+    shutdown_timeout: float = flag(
+        20.0,
+        duration(0),
+        "How long calls in flight may go on after SIGTERM; keep it below the Pod's "
+        "terminationGracePeriodSeconds.",
+        group=_LOGS,
+        aliases=("shutdown-grace-period",),  # kube-aliyun's name
+    )
+    strict_flags: bool = flag(
+        False, BOOL, "Refuse flags that are deprecated or do nothing.", group=_LOGS
+    )
+    version: bool = flag(False, BOOL, "Print the version and exit.", group=_LOGS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(OldFlags, _Logs, AuthFlags, _Serving, _Client, _Leader, _Controllers, _Generic):
+    """What the manager was asked to do; durations in seconds."""
+
+    #: Names of the flags that were typed, e.g. ``cluster-cidr``.
+    given: frozenset[str] = frozenset()
+    #: Values of the provider's own flags, as its factory takes them.
+    provider_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def serving_address(self) -> str:
+        """The address of ``--secure-port``; without ``--bind-address``, ``--address`` counts."""
+        if self.address and "bind-address" not in self.given:
+            return self.address
+        return self.bind_address

@@ -1,0 +1,143 @@
+"""The manager's dealings with a provider's plugin: its flags, its check up front, its start.
+
+A provider may declare flags of its own by an attribute of its factory, which needs nothing of this
+package::
+
+    def new_example(config: TextIO | None, *, batch_size: int = 40) -> Interface: ...
+
+    new_example.flags = {"batch-size": (40, "Backends per call, 1 to 40.", range(1, 41))}
+
+The name maps to default, help and, if wanted, a container of accepted values. The type of the
+default (str, int, float, bool, or a tuple of str) is the type of the flag. The value reaches the
+factory as the keyword argument of that name, with underscores; flags that were not typed are not
+passed. They must not hold credentials: ``/configz`` shows them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cloudprovider.interface import Interface
+from cloudprovider.registry import (
+    EXTERNAL,
+    CloudProviderInitError,
+    cloud_providers,
+    get_factory,
+    init_cloud_provider,
+)
+from cloudprovider_manager import values
+from cloudprovider_manager.flags import Flag
+from cloudprovider_manager.values import BadValue, Kind
+
+_log = logging.getLogger(__name__)
+
+
+def named(arguments: Sequence[str]) -> str:
+    """The provider that ``arguments`` name, or empty; the last one counts."""
+    found = ""
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.replace("_", "-", 2).partition("=")
+        if name == "--cloud-provider":
+            found = value if equals else next(iter(arguments[index + 1 :]), "")
+    return found
+
+
+def check(name: str) -> None:
+    """Make sure that provider ``name`` is installed and loads.
+
+    Raises:
+        CloudProviderInitError: it says what is wrong and which providers are installed.
+
+    """
+    if name == EXTERNAL:
+        names = ", ".join(cloud_providers()) or "none"
+        raise CloudProviderInitError(
+            f'cloud provider "{EXTERNAL}" is for kubelet and kube-apiserver; this manager takes '
+            f"the name of a provider; installed: {names}"
+        )
+    get_factory(name)
+
+
+def flags_of(name: str) -> dict[str, Flag]:
+    """The flags that provider ``name`` declares; loads its plugin.
+
+    Raises:
+        CloudProviderInitError: the plugin is missing or broken, or declares what it cannot.
+
+    """
+    declared: Mapping[str, Any] = getattr(get_factory(name), "flags", {})
+    return {flag: _flag(name, flag, entry) for flag, entry in declared.items()}
+
+
+def _flag(provider: str, name: str, entry: Any) -> Flag:
+    try:
+        default, text, *rest = entry
+        kind = _kind(default, rest[0] if rest else None)
+    except (TypeError, ValueError, KeyError) as error:
+        raise CloudProviderInitError(
+            f'cloud provider "{provider}" declares flag {name!r} as {entry!r}; accepted: '
+            "(default, help) or (default, help, accepted values)"
+        ) from error
+    return Flag(name, kind, default, text, f"Provider {provider}")
+
+
+def _kind(default: Any, accepted: Any) -> Kind[Any]:
+    kinds: dict[type, Kind[Any]] = {
+        bool: values.BOOL,
+        int: values.integer(),
+        float: values.number(),
+        str: values.TEXT,
+        tuple: values.LIST,
+    }
+    kind = kinds[type(default)]
+    if accepted is None:
+        return kind
+
+    def parse(text: str) -> Any:
+        value = kind.parse(text)
+        if value not in accepted:
+            raise BadValue("not an accepted value")
+        return value
+
+    return Kind(kind.name, _accepted_text(accepted), parse, kind.format, kind.appends)
+
+
+def _accepted_text(accepted: Any) -> str:
+    if isinstance(accepted, range):
+        return f"a whole number from {accepted.start} to {accepted[-1]}"
+    return ", ".join(map(str, accepted))
+
+
+def build(name: str, config_path: str, options: Mapping[str, Any]) -> Interface:
+    """Start provider ``name``. Cloud calls may happen here, so only a leader does it.
+
+    Raises:
+        CloudProviderInitError: it could not be started.
+
+    """
+    keywords = {key.replace("-", "_"): value for key, value in options.items()}
+    cloud = init_cloud_provider(name, config_path, keywords)
+    if cloud is None:
+        raise CloudProviderInitError(f'cloud provider "{name}" is none')
+    _log.info("cloud provider %s started", cloud.provider_name())
+    return cloud
+
+
+def check_cluster_id(cloud: Interface, *, allow_untagged: bool) -> None:
+    """Refuse a provider that cannot tell this cluster from others, unless that is allowed.
+
+    Raises:
+        CloudProviderInitError: no cluster id, and not allowed.
+
+    """
+    if cloud.has_cluster_id():
+        return
+    text = (
+        "no ClusterID found. A ClusterID is required for the cloud provider to function properly: "
+        "without it resources of other clusters in the account may be taken for ours"
+    )
+    if not allow_untagged:
+        raise CloudProviderInitError(f"{text}. --allow-untagged-cloud lets it run all the same")
+    _log.warning("%s", text)

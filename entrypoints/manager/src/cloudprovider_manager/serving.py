@@ -1,0 +1,197 @@
+"""The health port: HTTPS that also answers plain-HTTP probes, on cheroot.
+
+Manifests probe port 10258 over HTTPS (upstream's) or over plain HTTP (``spec/user-documents.md``
+D2). A TLS connection starts with byte 0x16 and a plain request never does: the first byte decides.
+
+A connection has :data:`DEADLINE` seconds for everything. Waiting for its first byte and the TLS
+handshake happen in worker threads, and there are more of these when all are busy, so that slow
+connections do not keep a probe waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.makefile import MakeFile
+from cheroot.ssl import Adapter
+
+from cloudprovider.concurrency import Concurrency, Thread, current
+from cloudprovider_manager.endpoints import ENCRYPTED, Endpoints
+
+#: Seconds from accepting a connection to its end.
+DEADLINE = 10
+_MAX_CONNECTIONS = 128
+_GROWTH = 8
+_TLS_HANDSHAKE = b"\x16"
+
+#: Gives the TLS context of a new connection.
+ContextSource = Callable[[], ssl.SSLContext]
+
+
+class ServingError(Exception):
+    """The port could not be opened. The message names the address."""
+
+
+class HealthServer:
+    """Serves ``endpoints`` on ``host:port`` (0 = a free one).
+
+    Without ``tls`` it speaks plain HTTP only.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        host: str,
+        port: int,
+        tls: ContextSource | None,
+        concurrency: Concurrency | None = None,
+    ) -> None:
+        self._concurrency = concurrency or current()
+        self._host = host
+        self._server = _Server(
+            (host, port),
+            endpoints,
+            numthreads=2,
+            max=_MAX_CONNECTIONS,
+            server_name="cloud-controller-manager",
+            request_queue_size=128,
+            timeout=DEADLINE,
+        )
+        self._server.gateway = _Gateway
+        self._server.shutdown_timeout = 1
+        self._server.max_request_header_size = 32 * 1024
+        self._server.max_request_body_size = 1024
+        self._server.ssl_adapter = _Sniffer(tls, self._concurrency)
+        self._scheme = "https" if tls is not None else "http"
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Bind and serve in background threads.
+
+        Raises:
+            ServingError: the address cannot be bound.
+
+        """
+        try:
+            self._server.prepare()
+        except OSError as error:
+            host, port = self._server.bind_addr[:2]
+            raise ServingError(f"cannot serve on {host}:{port}: {error}") from error
+        self._thread = self._concurrency.start_thread(self._server.serve, name="health-port")
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return int(self._server.bind_addr[1])
+
+    @property
+    def url(self) -> str:
+        """``scheme://host:port``."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{self.port}"
+
+    def stop(self) -> None:
+        """Stop serving."""
+        self._server.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+
+
+class _Server(wsgi.Server):
+    def process_conn(self, conn: Any) -> None:
+        if self.requests.idle <= self.requests.qsize:
+            self.requests.grow(_GROWTH)  # it waits 0.1 s for new threads to be ready
+        super().process_conn(conn)
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """Broken connections are the client's business."""
+
+
+class _Gateway(wsgi.Gateway_10):
+    def get_environ(self) -> Any:
+        environ: Any = super().get_environ()  # type: ignore[no-untyped-call]
+        environ[ENCRYPTED] = self.req.conn.socket.encrypted
+        return environ
+
+
+class _Sniffer(Adapter):
+    """Hands cheroot sockets that find out later whether they are encrypted."""
+
+    def __init__(self, tls: ContextSource | None, concurrency: Concurrency) -> None:
+        self._tls = tls
+        self._concurrency = concurrency
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        return sock
+
+    def wrap(self, sock: socket.socket) -> tuple[_Connection, dict[str, str]]:
+        return _Connection(sock, self._tls, self._concurrency), {}
+
+    def get_environ(self) -> dict[str, str]:
+        return {}
+
+    def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
+        return MakeFile(sock, mode, bufsize if bufsize > 0 else 8192)
+
+
+class _Connection:
+    """A socket as far as cheroot uses one; settled at the first read, in the worker's thread."""
+
+    def __init__(
+        self, sock: socket.socket, tls: ContextSource | None, concurrency: Concurrency
+    ) -> None:
+        self._sock = sock
+        self._tls = tls
+        self._concurrency = concurrency
+        self._deadline = concurrency.monotonic() + DEADLINE
+        self._settled = tls is None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the client speaks TLS; known after the first read."""
+        return isinstance(self._sock, ssl.SSLSocket)
+
+    def recv_into(self, buffer: Any) -> int:
+        self._settle()
+        self._limit()
+        return self._sock.recv_into(buffer)
+
+    def send(self, data: bytes) -> int:
+        self._limit()
+        return self._sock.send(data)
+
+    def shutdown(self, how: int) -> None:
+        # An error here would end cheroot's worker, and with it the server.
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(how)
+
+    def _settle(self) -> None:
+        if self._settled or self._tls is None:
+            return
+        self._limit()
+        if self._sock.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+            encrypted = self._tls().wrap_socket(
+                self._sock, server_side=True, do_handshake_on_connect=False
+            )
+            self._sock = encrypted
+            try:
+                encrypted.do_handshake()
+            except OSError as error:  # ssl.SSLError is one
+                raise ConnectionResetError(errno.ECONNRESET, "TLS handshake failed") from error
+        self._settled = True
+
+    def _limit(self) -> None:
+        left = self._deadline - self._concurrency.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")  # the text by which cheroot knows it
+        self._sock.settimeout(left)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)

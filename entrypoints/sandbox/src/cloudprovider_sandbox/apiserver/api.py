@@ -1,0 +1,341 @@
+"""The verbs on resources: one method each, from request to reply."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from cloudprovider.concurrency import Concurrency
+from cloudprovider_sandbox.apiserver import codec, listing, scale, selectors, status, views
+from cloudprovider_sandbox.apiserver.auth import (
+    DEFAULT_SECONDS,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    Authenticator,
+    User,
+)
+from cloudprovider_sandbox.apiserver.messages import Reply, Request, json_reply
+from cloudprovider_sandbox.apiserver.patches.apply import Manager
+from cloudprovider_sandbox.apiserver.patching import patch_edit
+from cloudprovider_sandbox.apiserver.registry import (
+    DeleteOptions,
+    Outcome,
+    Registry,
+    Write,
+    timestamp,
+)
+from cloudprovider_sandbox.apiserver.resources import SERVICE_ACCOUNTS, Resource
+from cloudprovider_sandbox.apiserver.reviews import Reviews
+from cloudprovider_sandbox.apiserver.routes import Route
+from cloudprovider_sandbox.apiserver.store import Key
+from cloudprovider_sandbox.apiserver.watch import Tampering, Watch, WatchOptions
+
+Json = dict[str, Any]
+
+
+class Api:
+    """Carries out what a :class:`~cloudprovider_sandbox.apiserver.routes.Route` asks for."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        reviews: Reviews,
+        authenticator: Authenticator,
+        *,
+        bookmark_every: float,
+        concurrency: Concurrency,
+    ) -> None:
+        self._registry = registry
+        self._store = registry.store
+        self._reviews = reviews
+        self._authenticator = authenticator
+        self._bookmark_every = bookmark_every
+        self._concurrency = concurrency
+        self.watch_list = True  #: whether sendInitialEvents is served
+        self.expired_as_status = False  #: a watch from too old a version: HTTP 410, not an event
+
+    def call(self, route: Route, request: Request, user: User, tampering: Tampering) -> Reply:
+        """The reply. Raises StatusError."""
+        resource = route.resource
+        if resource is None:
+            raise status.no_such_path()
+        if not resource.stored:
+            body = codec.decode_object(request)
+            answer = self._reviews.answer(resource.kind, body, user, route.namespace)
+            return json_reply(answer, 201)
+        if resource.namespaced and not route.namespace and route.verb not in {"list", "watch"}:
+            raise status.no_such_path()
+        if route.subresource == "scale":
+            return self._scale(resource, route, request)
+        verbs: dict[str, Callable[[Resource, Route, Request], Reply]] = {
+            "get": self._get,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+        if route.verb == "list":
+            return self._list(resource, route, request, tampering)
+        if route.verb == "watch":
+            return self._watch(resource, route, request, tampering)
+        return verbs[route.verb](resource, route, request)
+
+    # -- reads -----------------------------------------------------------------------------
+
+    def _get(self, resource: Resource, route: Route, request: Request) -> Reply:
+        entry = self._registry.get(resource, _key(route))
+        return Reply(200, views.negotiate(request, resource, self._concurrency).one(entry.data))
+
+    def _list(
+        self, resource: Resource, route: Route, request: Request, tampering: Tampering
+    ) -> Reply:
+        selector = _selector(resource, request)
+        # Only reads that accept a cached state can be served from one that lags.
+        ceiling = tampering.held_at if request.query.get("resourceVersion") else None
+        page = listing.read(
+            self._store, resource, route.namespace, selector, request, ceiling=ceiling
+        )
+        view = views.negotiate(request, resource, self._concurrency)
+        data = [entry.data for entry in page.entries]
+        return Reply(200, view.many(data, page.version, page.token, page.remaining))
+
+    def _watch(
+        self, resource: Resource, route: Route, request: Request, tampering: Tampering
+    ) -> Reply:
+        query = request.query
+        version = listing.version_of(query.get("resourceVersion", ""))
+        initial = request.flag("sendInitialEvents")
+        if "sendInitialEvents" in query:
+            self._check_watch_list(query.get("resourceVersionMatch", ""))
+        if version and initial and version > self._store.version:
+            raise status.too_large_version(version, self._store.version)
+        selector = _selector(resource, request)
+        if route.name:
+            only = selectors.Requirement("metadata.name", "in", frozenset({route.name}))
+            selector = selectors.Selector(selector.labels, (*selector.fields, only), route.name)
+        oldest = self._store.table(resource.storage).oldest
+        if version and not initial and version < oldest and self.expired_as_status:
+            raise status.gone(f"too old resource version: {version} ({oldest})")
+        options = WatchOptions(
+            namespace=route.namespace,
+            selector=selector,
+            version=version or None,
+            initial_events=initial,
+            bookmarks=request.flag("allowWatchBookmarks"),
+            seconds=self._seconds(query.get("timeoutSeconds", "")),
+            bookmark_every=self._bookmark_every,
+            render=views.negotiate(request, resource, self._concurrency).event,
+        )
+        if "sendInitialEvents" in query and not initial and not version:
+            options = _from_now(options, self._store.version)
+        stream = Watch(
+            self._store, resource, options, concurrency=self._concurrency, tampering=tampering
+        )
+        return Reply(200, stream=stream)
+
+    def _check_watch_list(self, match: str) -> None:
+        if not self.watch_list:
+            why = "sendInitialEvents is forbidden for watch unless WatchList is enabled"
+        elif match != "NotOlderThan":
+            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        else:
+            return
+        error = status.forbidden_field("sendInitialEvents", why)
+        cause = {"reason": error.reason, "message": error.message, "field": error.field}
+        raise status.StatusError(
+            422,
+            "Invalid",
+            f'ListOptions.meta.k8s.io "" is invalid: {error}',
+            details={"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]},
+        )
+
+    def _seconds(self, text: str) -> float:
+        if text.isdigit() and int(text):
+            return float(text)
+        return 1800.0 + self._concurrency.random.uniform(0, 1800)
+
+    # -- writes ----------------------------------------------------------------------------
+
+    def _create(self, resource: Resource, route: Route, request: Request) -> Reply:
+        body = codec.decode_object(request)
+        if route.subresource == "token":
+            return self._token(route, body)
+        if resource.namespaced and not route.namespace:
+            raise status.bad_request("an empty namespace may not be set during creation")
+        write = self._write(resource, route, request)
+        outcome = self._registry.create(resource, route.namespace, body, write)
+        return self._answer(resource, request, outcome, write)
+
+    def _token(self, route: Route, body: Json) -> Reply:
+        entry = self._registry.get(SERVICE_ACCOUNTS, _key(route))
+        spec = body.get("spec") or {}
+        seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
+        if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+            why = "may not specify a duration less than 10 minutes"
+            error = status.invalid_value("spec.expirationSeconds", seconds, why)
+            raise status.invalid(SERVICE_ACCOUNTS, route.name, [error])
+        audiences = spec.get("audiences") or []
+        token = self._authenticator.issue(
+            route.namespace, route.name, entry.uid, seconds, audiences
+        )
+        until = timestamp(_later(self._concurrency, seconds))
+        answer = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": route.name, "namespace": route.namespace},
+            "spec": {"audiences": audiences, "expirationSeconds": seconds},
+            "status": {"token": token, "expirationTimestamp": until},
+        }
+        return json_reply(answer, 201)
+
+    def _update(self, resource: Resource, route: Route, request: Request) -> Reply:
+        body = codec.decode_object(request)
+        name = (body.get("metadata") or {}).get("name", route.name)
+        if name != route.name:
+            raise status.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({route.name})"
+            )
+
+        def edit(old: Json | None) -> Json:
+            meta = body.setdefault("metadata", {})
+            if old is None:
+                if not resource.create_on_update or route.subresource:
+                    raise status.not_found(resource, route.name)
+                meta.setdefault("name", route.name)
+            elif not meta.get("resourceVersion") and not resource.unconditional_update:
+                why = "must be specified for an update"
+                error = status.invalid_value("metadata.resourceVersion", 0, why)
+                raise status.invalid(resource, route.name, [error])
+            return body
+
+        return self._edit(resource, route, request, edit)
+
+    def _patch(self, resource: Resource, route: Route, request: Request) -> Reply:
+        write = self._write(resource, route, request)
+        edit = patch_edit(resource, route, request, write, now=self._registry.now)
+        return self._edit(resource, route, request, edit, write)
+
+    def _scale(self, resource: Resource, route: Route, request: Request) -> Reply:
+        key = _key(route)
+        if route.verb == "get":
+            return Reply(200, scale.view(self._registry.get(resource, key).data))
+        write = self._write(resource, route, request)
+        edit = scale.edit(resource, route, request)
+        outcome = self._registry.edit(resource, key, edit, write)
+        return Reply(200, scale.view(outcome.data), effect=outcome.effect)
+
+    def _edit(
+        self,
+        resource: Resource,
+        route: Route,
+        request: Request,
+        edit: Callable[[Json | None], Json],
+        write: Write | None = None,
+    ) -> Reply:
+        write = write or self._write(resource, route, request)
+        outcome = self._registry.edit(
+            resource, _key(route), edit, write, subresource=route.subresource
+        )
+        return self._answer(resource, request, outcome, write)
+
+    def _delete(self, resource: Resource, route: Route, request: Request) -> Reply:
+        outcome = self._registry.delete(resource, _key(route), _delete_options(request))
+        if resource.returns_deleted or not outcome.removed:
+            return self._answer(resource, request, outcome, None)
+        uid = msgspec.json.decode(outcome.data)["metadata"]["uid"]
+        details = {"name": route.name, "kind": resource.plural, "uid": uid}
+        if resource.group:
+            details["group"] = resource.group
+        body = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
+        }
+        return json_reply(body, effect=outcome.effect)
+
+    def _delete_collection(self, resource: Resource, route: Route, request: Request) -> Reply:
+        options = _delete_options(request)
+        selector = _selector(resource, request)
+        page = listing.read(self._store, resource, route.namespace, selector, request)
+        outcomes = []
+        for entry in page.entries:
+            try:
+                outcomes.append(self._registry.delete(resource, entry.key, options))
+            except status.StatusError as error:
+                if error.code != 404:
+                    raise
+        view = views.negotiate(request, resource, self._concurrency)
+        body = view.many([outcome.data for outcome in outcomes], self._store.version, "", 0)
+        return Reply(200, body, effect=any(outcome.effect for outcome in outcomes))
+
+    def _write(self, resource: Resource, route: Route, request: Request) -> Write:
+        agent = request.headers.get("user-agent", "").split("/")[0] or "unknown"
+        name = request.query.get("fieldManager") or agent
+        applies = codec.media_type(request).startswith("application/apply-patch")
+        operation = "Apply" if applies and route.verb == "patch" else "Update"
+        manager = Manager(
+            name[:128],
+            operation,
+            resource.group_version,
+            route.subresource,
+            isolated="status" in resource.subresources,
+        )
+        return Write(
+            manager,
+            dry_run=request.query.get("dryRun") == "All",
+            strict=request.query.get("fieldValidation") == "Strict",
+            tracked=operation == "Update",
+        )
+
+    def _answer(
+        self, resource: Resource, request: Request, outcome: Outcome, write: Write | None
+    ) -> Reply:
+        view = views.negotiate(request, resource, self._concurrency)
+        code = 201 if outcome.created else 200
+        reply = Reply(code, view.one(outcome.data), effect=outcome.effect)
+        if (
+            write is not None
+            and write.warnings
+            and request.query.get("fieldValidation") != "Ignore"
+        ):
+            texts = [text.replace('"', '\\"') for text in write.warnings]
+            reply.headers["warning"] = ", ".join(f'299 - "{text}"' for text in texts)
+        return reply
+
+
+def _key(route: Route) -> Key:
+    return (route.namespace, route.name)
+
+
+def _selector(resource: Resource, request: Request) -> selectors.Selector:
+    query = request.query
+    return selectors.parse(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource)
+
+
+def _from_now(options: WatchOptions, version: int) -> WatchOptions:
+    made = copy.copy(options)
+    object.__setattr__(made, "version", version)
+    return made
+
+
+def _later(concurrency: Concurrency, seconds: int) -> Any:
+    import datetime  # only for the arithmetic
+
+    return concurrency.now() + datetime.timedelta(seconds=seconds)
+
+
+def _delete_options(request: Request) -> DeleteOptions:
+    body = codec.decode_object(request) if request.body else {}
+    wanted = body.get("preconditions") or {}
+    dry = request.query.get("dryRun") == "All" or "All" in (body.get("dryRun") or [])
+    return DeleteOptions(
+        uid=wanted.get("uid") or "",
+        resource_version=wanted.get("resourceVersion") or "",
+        dry_run=dry,
+    )

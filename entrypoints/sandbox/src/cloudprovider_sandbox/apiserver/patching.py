@@ -1,0 +1,148 @@
+"""A PATCH request as an edit of the stored object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cloudprovider_sandbox.apiserver import codec, status
+from cloudprovider_sandbox.apiserver.conform import WrongType, conform
+from cloudprovider_sandbox.apiserver.messages import Request
+from cloudprovider_sandbox.apiserver.patches import apply, jsonpatch, merge, strategic
+from cloudprovider_sandbox.apiserver.registry import Edit, Write
+from cloudprovider_sandbox.apiserver.resources import Resource
+from cloudprovider_sandbox.apiserver.routes import Route
+
+Json = dict[str, Any]
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+def patch_edit(
+    resource: Resource, route: Route, request: Request, write: Write, *, now: Callable[[], str]
+) -> Edit:
+    """The edit that ``request`` asks for. Raises StatusError 400 or 415."""
+    kind = codec.media_type(request)
+    if kind == APPLY_PATCH:
+        return _apply_edit(resource, route, request, write, now)
+    patches: dict[str, Callable[[Json, Any], Any]] = {
+        JSON_PATCH: jsonpatch.apply,
+        MERGE_PATCH: merge.apply,
+        STRATEGIC_PATCH: lambda old, patch: strategic.apply(old, patch, resource.schema),
+    }
+    if kind not in patches:
+        raise status.unsupported_media_type(kind, (*patches, APPLY_PATCH))
+    patch = codec.decode_json(request.body)
+
+    def edit(old: Json | None) -> Json:
+        if old is None:
+            raise status.not_found(resource, route.name)
+        try:
+            new = patches[kind](old, patch)
+        except (jsonpatch.PatchError, strategic.PatchError) as error:
+            # The wording that kubectl recognises (apiserver ``handlers/patch.go``).
+            code = 422 if isinstance(error, jsonpatch.PatchError) else 400
+            reason = "Invalid" if code == 422 else "BadRequest"
+            message = f"the server rejected our request due to an error in our request: {error}"
+            raise status.StatusError(code, reason, message) from error
+        if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+            raise status.bad_request("the patched object has no metadata")
+        return new
+
+    return edit
+
+
+def _apply_edit(
+    resource: Resource, route: Route, request: Request, write: Write, now: Callable[[], str]
+) -> Edit:
+    if not request.query.get("fieldManager"):
+        error = status.required("fieldManager", "is required for apply patch")
+        raise status.StatusError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {error}')
+    config = _config(resource, route, codec.decode_yaml(request.body))
+
+    def edit(old: Json | None) -> Json:
+        if old is None and route.subresource:
+            raise status.not_found(resource, route.name)
+        if old is None and config["metadata"].get("uid"):
+            raise status.conflict(
+                resource, route.name, "uid mismatch: the provided object specified uid "
+                f"{config['metadata']['uid']}, and no existing object was found"
+            )  # fmt: skip
+        try:
+            return apply.apply(
+                resource.schema,
+                old or {},
+                config,
+                write.manager,
+                force=request.flag("force"),
+                now=now,
+            )
+        except apply.ApplyConflict as error:
+            raise apply_conflict(error) from error
+
+    return edit
+
+
+def _config(resource: Resource, route: Route, body: Any) -> Json:
+    if not isinstance(body, dict):
+        raise status.bad_request("an apply patch is an object")
+    unknown: list[str] = []
+    try:
+        config: Json = conform(resource.schema, body, unknown)
+    except WrongType as error:
+        raise status.bad_request(f"failed to create typed patch object: {error}") from error
+    if unknown:
+        fields = ", ".join(f".{name}: field not declared in schema" for name in unknown)
+        kind = f"{route.namespace}/{route.name}; {resource.group_version}, Kind={resource.kind}"
+        raise status.StatusError(
+            500, "InternalError", f"failed to create typed patch object ({kind}): {fields}"
+        )
+    meta = config.setdefault("metadata", {})
+    if meta.get("managedFields"):
+        raise status.bad_request("metadata.managedFields must be nil")
+    meta.setdefault("name", route.name)
+    if resource.namespaced:
+        meta.setdefault("namespace", route.namespace)
+    return _without_always(body, config) | {
+        "kind": resource.kind,
+        "apiVersion": resource.group_version,
+    }
+
+
+def _without_always(body: Json, config: Json) -> Json:
+    """``config`` without the empty structs that decoding adds: an apply says only what it says."""
+    return {
+        name: _without_always(body[name], value)
+        if isinstance(value, dict) and isinstance(body.get(name), dict)
+        else value
+        for name, value in config.items()
+        if name in body or name == "metadata"
+    }
+
+
+def apply_conflict(error: apply.ApplyConflict) -> status.StatusError:
+    """409 with one cause per field, in kube-apiserver's words."""
+    by_manager: dict[str, list[str]] = {}
+    causes = []
+    for entry, path in error.conflicts:
+        who = f'"{entry["manager"]}"'
+        if entry.get("subresource"):
+            who += f' with subresource "{entry["subresource"]}"'
+        text = f"conflict with {who} using {entry['apiVersion']}"
+        by_manager.setdefault(text, []).append(path)
+        causes.append({"reason": "FieldManagerConflict", "message": text, "field": path})
+    count = len(error.conflicts)
+    if count == 1:
+        text, paths = next(iter(by_manager.items()))
+        message = f"Apply failed with 1 conflict: {text}: {paths[0]}"
+    else:
+        parts = [
+            text.replace("conflict with", "conflicts with", 1)
+            + ":\n"
+            + "\n".join(f"- {p}" for p in paths)
+            for text, paths in by_manager.items()
+        ]
+        message = f"Apply failed with {count} conflicts: " + "\n".join(parts)
+    return status.StatusError(409, "Conflict", message, details={"causes": causes})

@@ -1,0 +1,58 @@
+"""The reviews: questions that are answered and not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cloudprovider_sandbox.apiserver import status
+from cloudprovider_sandbox.apiserver.auth import Attributes, Authenticator, Authorizer, User
+
+Json = dict[str, Any]
+
+
+class Reviews:
+    """Answers TokenReview, the access reviews and who-am-I."""
+
+    def __init__(self, authenticator: Authenticator, authorizer: Callable[[], Authorizer]) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+
+    def answer(self, kind: str, body: Json, user: User, namespace: str) -> Json:
+        """``body`` with its status filled in. Raises StatusError 400."""
+        spec = body.get("spec") or {}
+        if kind == "TokenReview":
+            found = self._authenticator.review(spec.get("token", ""))
+            outcome = {"authenticated": False, "error": "invalid bearer token"}
+            if found is not None:
+                outcome = {"authenticated": True, "user": found.info()}
+            return body | {"status": outcome}
+        if kind == "SelfSubjectReview":
+            return body | {"status": {"userInfo": user.info()}}
+        if kind == "SelfSubjectRulesReview":
+            return body | {"status": self._rules(user, spec.get("namespace", namespace))}
+        if kind != "SelfSubjectAccessReview":
+            user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
+        allowed = self._authorizer().allowed(_attributes(user, spec))
+        return body | {"status": {"allowed": allowed}}
+
+    def _rules(self, user: User, namespace: str) -> Json:
+        rules = self._authorizer().rules(user, namespace)
+        return {
+            "resourceRules": [rule for rule in rules if "nonResourceURLs" not in rule],
+            "nonResourceRules": [rule for rule in rules if "nonResourceURLs" in rule],
+            "incomplete": False,
+        }
+
+
+def _attributes(user: User, spec: Json) -> Attributes:
+    wanted = spec.get("resourceAttributes")
+    if wanted:
+        names = ("verb", "group", "resource", "subresource", "namespace", "name")
+        return Attributes(user, **{name: wanted.get(name, "") for name in names})
+    other = spec.get("nonResourceAttributes")
+    if not other:
+        raise status.bad_request(
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        )
+    return Attributes(user, other.get("verb", ""), path=other.get("path", ""))

@@ -1,0 +1,104 @@
+"""In what form a client wants its answer: plain objects, Tables, or metadata only."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import msgspec
+
+from cloudprovider.concurrency import Concurrency
+from cloudprovider_sandbox.apiserver import tables
+from cloudprovider_sandbox.apiserver.messages import Request
+from cloudprovider_sandbox.apiserver.resources import Resource
+from cloudprovider_sandbox.apiserver.store import Entry
+
+_AS = re.compile(r"as=(\w+)")
+
+
+@dataclasses.dataclass
+class View:
+    """How to write objects of one resource for one client."""
+
+    resource: Resource
+    form: str  #: "" for plain objects, Table, PartialObjectMetadata(List)
+    include: str
+    concurrency: Concurrency
+    headed: bool = False  #: a watch sends the columns of a Table once
+
+    def one(self, data: bytes) -> bytes:
+        """A single object."""
+        if self.form == "Table":
+            return self._table([data], {}, headed=True)
+        if self.resource.stored_as:
+            data = event_view(data)
+        if self.form:
+            return msgspec.json.encode(tables.partial(msgspec.json.decode(data)))
+        return data
+
+    def event(self, entry: Entry) -> bytes:
+        """The object of a watch event."""
+        if self.form != "Table":
+            return self.one(entry.data)
+        headed, self.headed = not self.headed, True
+        return self._table([entry.data], {"resourceVersion": str(entry.version)}, headed=headed)
+
+    def many(self, objects: list[bytes], version: int, token: str, remaining: int) -> bytes:
+        """A list at ``version``; ``token`` and ``remaining`` where it goes on."""
+        meta: dict[str, object] = {"resourceVersion": str(version)}
+        if token:
+            meta["continue"] = token
+            if remaining:
+                meta["remainingItemCount"] = remaining
+        if self.form == "Table":
+            return self._table(objects, meta, headed=True)
+        kind, group_version = f"{self.resource.kind}List", self.resource.group_version
+        if self.form or self.resource.stored_as:
+            objects = [self.one(data) for data in objects]
+        if self.form:
+            kind, group_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+        head = msgspec.json.encode({"kind": kind, "apiVersion": group_version, "metadata": meta})
+        return b'%b,"items":[%b]}' % (head[:-1], b",".join(objects))
+
+    def _table(self, objects: list[bytes], meta: dict[str, object], *, headed: bool) -> bytes:
+        made = tables.table(
+            self.resource,
+            objects,
+            include=self.include,
+            now=self.concurrency.now(),
+            meta=meta,
+            headed=headed,
+        )
+        return msgspec.json.encode(made)
+
+
+def event_view(data: bytes) -> bytes:
+    """A core Event as one of ``events.k8s.io/v1``."""
+    event = msgspec.json.decode(data)
+    renamed = {
+        "involvedObject": "regarding",
+        "message": "note",
+        "source": "deprecatedSource",
+        "firstTimestamp": "deprecatedFirstTimestamp",
+        "lastTimestamp": "deprecatedLastTimestamp",
+        "count": "deprecatedCount",
+        "reportingComponent": "reportingController",
+    }
+    made = {renamed.get(name, name): value for name, value in event.items()}
+    made["apiVersion"] = "events.k8s.io/v1"
+    return msgspec.json.encode(made)
+
+
+def negotiate(request: Request, resource: Resource, concurrency: Concurrency) -> View:
+    """The view that the Accept header asks for."""
+    form = ""
+    for part in request.headers.get("accept", "").split(","):
+        found = _AS.search(part)
+        if "json" not in part:
+            continue
+        if found is None:
+            break
+        if found[1] in {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}:
+            form = found[1]
+            break
+    return View(resource, form, request.query.get("includeObject", "Metadata"), concurrency)

@@ -1,0 +1,1 @@
+"""``cloud-sandbox demo``: the life of one Service, step by step, each step checked."""

@@ -1,0 +1,1 @@
+"""cloudprovider: list installed providers and start a new one."""

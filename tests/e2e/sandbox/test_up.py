@@ -1,0 +1,119 @@
+"""``cloud-sandbox up`` runs the real manager, can be looked into, and ends without leftovers."""
+
+import json
+import signal
+import subprocess
+
+import psutil
+import pytest
+import yaml
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_signal_ends_it_in_order(start, tools, number):
+    sandbox = start("--nodes=1").wait_until_ready()
+    (manager,) = tools.managers(sandbox.process.pid)
+    assert manager.pid == sandbox.info["manager_pid"]
+    assert sandbox.end(number) == 0
+    assert "nothing of it runs any more" in sandbox.output
+    assert tools.ended(manager)
+    assert not (sandbox.folder / "sandbox.json").exists()
+    assert "Traceback" not in sandbox.output + (sandbox.folder / "manager.log").read_text()
+
+
+def test_the_manager_ends_with_a_sandbox_that_is_killed(start, tools):
+    sandbox = start("--nodes=1").wait_until_ready()
+    (manager,) = tools.managers(sandbox.process.pid)
+    sandbox.end(signal.SIGKILL)
+    tools.wait_for(lambda: tools.ended(manager), what="the manager's end")
+
+
+def test_a_manager_that_does_not_start_is_told_with_its_log(start):
+    sandbox = start("--nodes=1", "--manager-arg=--no-such-flag")
+    assert sandbox.end() == 1
+    assert "the manager ended early: exit code 1" in sandbox.output
+    assert "unknown flag: --no-such-flag" in sandbox.output
+
+
+def test_a_manager_that_dies_later_ends_the_sandbox(start):
+    sandbox = start("--nodes=1").wait_until_ready()
+    psutil.Process(sandbox.info["manager_pid"]).kill()
+    assert sandbox.end() == 1
+    assert "the manager ended early: signal SIGKILL" in sandbox.output
+
+
+def test_an_unknown_cloud_is_told_with_what_is_installed(tools, environment):
+    ended = subprocess.run(
+        [*tools.command, "up", "--cloud-provider=alicoud"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert "installed: alicloud" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_its_folder_is_taken_while_it_runs(start, tools, environment):
+    sandbox = start("--nodes=0", "--no-manager").wait_until_ready()
+    second = subprocess.run(
+        [*tools.command, "up", "--cloud-provider=alicloud", f"--dir={sandbox.folder}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert "runs in" in second.stderr
+
+
+def test_the_other_commands_look_into_it_and_change_it(start, tools):
+    sandbox = start("--nodes=1", "--latency=5ms").wait_until_ready()
+    added = sandbox.run("node", "add", "web-1").stdout
+    assert "node web-1 joins" in added
+    assert "web-1" in sandbox.run("node", "list").stdout
+    tools.wait_for(
+        lambda: "DescribeInstances" in sandbox.run("journal", "--api=ecs").stdout,
+        what="the first call to the cloud",
+    )
+    sandbox.run("fault", "add", "--api=slb", "--op=Describe*", "--kind=throttle", "--after=1s")
+    assert "throttle" in sandbox.run("fault", "list").stdout
+    assert sandbox.run("fault", "clear").stdout == "no faults\n"
+    sandbox.run("node", "stop", "web-1")
+    assert "status=Stopped" in sandbox.run("inventory").stdout
+    sandbox.run("node", "remove", "web-1")
+    assert "web-1" not in sandbox.run("inventory").stdout
+    unknown = sandbox.run("node", "remove", "web-9", check=False)
+    assert (unknown.returncode, "no node 'web-9'" in unknown.stderr) == (1, True)
+
+
+def test_the_journal_has_both_sides_in_one_order(start, tools):
+    sandbox = start("--nodes=1").wait_until_ready()
+    tools.wait_for(
+        lambda: "PATCH nodes" in sandbox.run("journal", "--writes").stdout, what="a node's patch"
+    )
+    lines = sandbox.run("journal", "--json", "--all").stdout.splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["n"] for record in records] == sorted(record["n"] for record in records)
+    assert {record["api"] for record in records} >= {"k8s", "ecs"}
+
+
+def test_over_https_it_asks_for_a_token(start, kubectl):
+    sandbox = start("--nodes=1", "--tls").wait_until_ready()
+    path = sandbox.folder / "kubeconfig"
+
+    def nodes(config):
+        return subprocess.run(
+            [kubectl, f"--kubeconfig={config}", "get", "nodes"],
+            env=sandbox.environment,
+            capture_output=True,
+            text=True,
+        )
+
+    assert "node-1" in nodes(path).stdout
+    stranger = yaml.safe_load(path.read_text())
+    stranger["users"][0]["user"] = {"token": "guessed"}
+    other = sandbox.folder / "stranger"
+    other.write_text(yaml.safe_dump(stranger))
+    assert nodes(other).returncode != 0

@@ -1,0 +1,119 @@
+"""What concerns several flags is checked before anything starts."""
+
+import pytest
+
+from cloudprovider_manager import validation
+from cloudprovider_manager.options import Options
+
+GOOD = {"cloud_provider": "fake"}
+
+
+def options(**fields):
+    given = frozenset(name.replace("_", "-") for name in fields)
+    return Options(**{**GOOD, **fields}, given=given)
+
+
+def test_the_defaults_with_a_provider_are_fine():
+    assert validation.problems(options()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"cloud_provider": ""}, "--cloud-provider cannot be empty"),
+        ({"cluster_name": " "}, "--cluster-name cannot be empty"),
+        ({"controllers": ("nodes",)}, '"nodes" is not in the list of known controllers'),
+        ({"controllers": ("-x", "*")}, '"x" is not in the list of known controllers'),
+        ({"feature_gates": (("Foo", "true"),)}, "unrecognized feature gate: Foo"),
+        (
+            {"configure_cloud_routes": True},
+            "--cluster-cidr must be set when --configure-cloud-routes=true",
+        ),
+        (
+            {"leader_elect_lease_duration": 10.0},
+            "leaseDuration must be greater than renewDeadline; accepted: more than 10s",
+        ),
+        (
+            {"leader_elect_retry_period": 9.0},
+            "renewDeadline must be greater than retryPeriod*JitterFactor",
+        ),
+        ({"leader_elect_resource_name": ""}, "--leader-elect-resource-name cannot be empty"),
+        ({"tls_private_key_file": __file__}, "belong together"),
+        ({"port": 10258}, "the same as --secure-port"),
+        ({"cloud_config": "/no/such/file"}, "--cloud-config=/no/such/file: no such file"),
+        ({"cloud_config": "/"}, "--cloud-config=/: is a directory"),
+        ({"kubeconfig": "/no/such/file"}, "--kubeconfig=/no/such/file: no such file"),
+    ],
+)
+def test_a_fault_names_the_flag(fields, text):
+    found = validation.problems(options(**fields))
+    assert len(found) == 1
+    assert text in found[0]
+    if "belong together" not in text:
+        assert "accepted: " in found[0]
+
+
+def test_election_times_do_not_matter_without_election():
+    assert validation.problems(options(leader_elect=False, leader_elect_lease_duration=1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("controllers", "on"),
+    [
+        (("*",), True),
+        (("service",), True),
+        (("service-lb-controller",), True),
+        (("*", "-service"), False),
+        (("-service", "*"), False),
+        (("service", "-service"), True),
+        (("-service", "service"), False),
+        (("cloud-node",), False),
+        ((), False),
+    ],
+)
+def test_controllers_are_chosen_as_upstream_chooses_them(controllers, on):
+    chosen = options(controllers=controllers)
+    assert validation.controller_enabled("service-lb-controller", chosen) is on
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, True),
+        ({"configure_cloud_routes": False}, False),
+        ({"allocate_node_cidrs": False}, False),
+        ({"allocate_node_cidrs": False, "cluster_cidr": ("10.0.0.0/8",)}, True),
+        ({"allocate_node_cidrs": True}, True),
+        ({"controllers": ("*", "-route")}, False),
+    ],
+)
+def test_routes_are_switched_off_as_old_manifests_did(fields, wanted):
+    assert validation.routes_wanted(options(**fields)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"cluster_name": '"prod"'}, "quotes"),
+        ({"cluster_name": "${cluster_name}"}, "quotes"),
+        ({"leader_elect_resource_lock": "endpoints"}, "THIS MANAGER HOLDS A LEASE INSTEAD"),
+        ({"leader_elect_resource_lock": "configmaps"}, "Stop every older manager first"),
+        ({"leader_elect": False}, "only one manager"),
+        ({"feature_gates": (("ServiceNodeExclusion", "true"),)}, "the gate is gone"),
+    ],
+)
+def test_traps_of_the_user_documents_are_warned_about(fields, text):
+    chosen = options(configure_cloud_routes=False, **fields)
+    found = validation.warnings(chosen)
+    assert len(found) == 1
+    assert text in found[0]
+
+
+def test_a_world_readable_cloud_config_is_warned_about(tmp_path):
+    path = tmp_path / "cloud-config.conf"
+    path.write_text("{}")
+    path.chmod(0o644)
+    chosen = options(cloud_config=str(path), configure_cloud_routes=False)
+    assert any("mode 0600" in text for text in validation.warnings(chosen))
+    path.chmod(0o600)
+    assert validation.warnings(chosen) == []
