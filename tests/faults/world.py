@@ -6,12 +6,11 @@ embedded API server and the emulator through a :class:`Boundary`, which kills an
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 
 import msgspec
+from cluster import CLUSTER_ID, Cluster, Unsettled
 
-from cloudprovider import models
 from cloudprovider.testing.harness import oracles
 from cloudprovider.testing.harness.boundary import Boundary
 from cloudprovider.testing.virtual import VirtualConcurrency
@@ -19,17 +18,15 @@ from cloudprovider_alicloud.api.caller import CallFailed
 from cloudprovider_alicloud.config import load
 from cloudprovider_alicloud.emulator.core import EmulatorCore
 from cloudprovider_alicloud.emulator.inprocess import EmulatorCaller
-from cloudprovider_alicloud.emulator.world import default_world, launch_instance
+from cloudprovider_alicloud.emulator.world import default_world
 from cloudprovider_alicloud.provider import AlicloudProvider
 from cloudprovider_controllers.runtime.client import Client
-from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager import command
 from cloudprovider_manager.app import Manager
 from cloudprovider_sandbox.apiserver.inprocess import InProcessTransport
 from cloudprovider_sandbox.apiserver.server import ApiServer
 
-OWNER_TAG = "kubernetes.do.not.delete"
 FLAGS = [
     "--cloud-provider=alicloud",
     "--leader-elect=false",
@@ -146,19 +143,17 @@ def operation(method, path):
     return f"{method} {resource}", f"{namespace}/{name}" if namespace else name
 
 
-class World:
+class World(Cluster):
     """One run: everything in it is built inside :meth:`play` and judged there."""
 
     def __init__(self, *, injection=None, expected=None, nodes=2, flags=()):
+        super().__init__()
         self.time = VirtualConcurrency()
         self._injection = injection
         self._expected = expected
         self._nodes = nodes
         self._flags = [*FLAGS, *flags]
-        self.violations: list[str] = []
-        self.instances: dict[str, object] = {}
         self.processes = itertools.count(1)
-        self.excluded: frozenset[str] = frozenset()
 
     def play(self, scenario):
         """Run ``scenario(world)`` on virtual time; self afterwards."""
@@ -213,7 +208,7 @@ class World:
                     "region": self.cloud.region,
                     "vpcid": self.cloud.vpc,
                     "vswitchid": vswitches,
-                    "clusterID": "c-test",
+                    "clusterID": CLUSTER_ID,
                 }
             }
         ).decode()
@@ -223,85 +218,6 @@ class World:
         if not self.time.threads(self.process):
             self.start_manager()
 
-    # -- user actions ----------------------------------------------------------------------
-
-    def join(self, name):
-        """An instance starts and its kubelet registers the node."""
-        with self.core.lock:
-            instance = launch_instance(
-                self.core.state,
-                region=self.cloud.region,
-                vswitch=self.cloud.vswitches[0],
-                now=self.core.now(),
-                host_name=name,
-            )
-        self.instances[name] = instance
-        self.client.create(
-            NODES,
-            {
-                "metadata": {"name": name},
-                "spec": {
-                    "providerID": f"{self.cloud.region}.{instance.id}",
-                    "taints": [
-                        {
-                            "key": "node.cloudprovider.kubernetes.io/uninitialized",
-                            "value": "true",
-                            "effect": "NoSchedule",
-                        }
-                    ],
-                },
-            },
-        )
-
-    def leave(self, name):
-        """The node is removed from the cluster."""
-        del self.instances[name]
-        self.client.delete(NODES, name)
-
-    def cordon(self, name):
-        """Mark a node unschedulable; it stays a backend."""
-        self.client.patch(NODES, name, {"spec": {"unschedulable": True}}, patch_type="merge")
-
-    def exclude(self, name):
-        """Take a node out of every load balancer, by its label."""
-        self.excluded |= {name}
-        self._label(name, "true")
-
-    def include(self, name):
-        """Take the label away again."""
-        self.excluded -= {name}
-        self._label(name, None)
-
-    def _label(self, name, value):
-        labels = {"node.kubernetes.io/exclude-from-external-load-balancers": value}
-        self.client.patch(NODES, name, {"metadata": {"labels": labels}}, patch_type="merge")
-
-    def expose(self, *ports, name="web"):
-        """A Service of type LoadBalancer with TCP ``ports``."""
-        spec = {"type": "LoadBalancer", "selector": {"app": name}, "ports": as_ports(ports)}
-        self.client.create(SERVICES, {"metadata": {"name": name}, "spec": spec}, "default")
-
-    def edit(self, spec, *, name="web"):
-        """Merge ``spec`` into the Service's."""
-        self.client.patch(SERVICES, name, {"spec": spec}, namespace="default", patch_type="merge")
-
-    def set_ports(self, *ports):
-        """Change the Service's ports."""
-        self.edit({"ports": as_ports(ports)})
-
-    def wait_until_gone(self, *, name="web"):
-        """Wait until the deleted Service's finalizer has let it go."""
-        for _ in range(36_000):
-            if all(s.metadata.name != name for s in self.server_objects("services")):
-                return
-            self.restart_if_dead()
-            self.time.sleep(0.1)
-        raise Unsettled(["O7: the deleted Service does not go away"])
-
-    def delete(self, *, name="web"):
-        """Delete the Service."""
-        self.client.delete(SERVICES, name, namespace="default")
-
     # -- waiting and judging ---------------------------------------------------------------
 
     def settle(self):
@@ -309,20 +225,10 @@ class World:
         for _ in range(720):
             self.time.sleep(5)
             self.restart_if_dead()
-            if not self._unsettled():
+            if not self.unsettled():
                 return
-        self.violations += self._unsettled()
+        self.violations += self.unsettled()
         raise Unsettled(self.violations)
-
-    def _unsettled(self):
-        nodes = self.client.list(NODES)
-        tainted = [
-            node.metadata.name
-            for node in nodes
-            if any("uninitialized" in taint.key for taint in node.spec.taints or ())
-        ]
-        pending = [f"O7: node {name} is not initialised" for name in tainted]
-        return pending + oracles.converged(self.view())
 
     def finish(self):
         """After the last action: a restart and every periodic check write nothing (O8).
@@ -341,89 +247,17 @@ class World:
                 break
         self.violations += oracles.quiet(self.boundary.records[start:])
 
-    def nothing_left(self):
-        """Judge O10."""
-        self.violations += oracles.nothing_left(self.initial, self.view())
+    def wait_until_gone(self, *, name="web"):
+        """Wait until the deleted Service's finalizer has let it go."""
+        for _ in range(36_000):
+            if all(s.metadata.name != name for s in self.server_objects("services")):
+                return
+            self.restart_if_dead()
+            self.time.sleep(0.1)
+        raise Unsettled(["O7: the deleted Service does not go away"])
 
     def _judge_safety(self, record):
         for violation in oracles.safe(self.initial, self.view()):
             text = f"{violation} (after {record.api} {record.op} {record.key})"
             if text not in self.violations:
                 self.violations.append(text)
-
-    def view(self):
-        """Kubernetes and the cloud now, as the oracles see them."""
-        services = tuple(
-            service
-            for service in self.server_objects("services")
-            if service.metadata.name != "kubernetes"
-        )
-        names = {f"a{s.metadata.uid.replace('-', '')}"[:32]: s.metadata.uid for s in services}
-        state = self.core.state
-        ours, foreign = [], {}
-        for balancer in state.load_balancers.values():
-            if balancer.tags.get("ack.aliyun.com") == "c-test":
-                owner = names.get(balancer.tags[OWNER_TAG], balancer.tags[OWNER_TAG])
-                ours.append(as_balancer(state, balancer, owner))
-            else:
-                foreign |= digests(state, balancer)
-        backends = frozenset(
-            instance.id for name, instance in self.instances.items() if name not in self.excluded
-        )
-        return oracles.View(
-            services=services, balancers=tuple(ours), foreign=foreign, backends=backends
-        )
-
-    def server_objects(self, plural):
-        """Objects of the API server, read past its journal."""
-        model = {"services": models.Service, "nodes": models.Node}[plural]
-        resource = {"services": SERVICES, "nodes": NODES}[plural]
-        return [models.from_builtins(o, model) for o in objects(self.server, resource)]
-
-
-class Unsettled(AssertionError):
-    """Cluster and cloud did not come to agree."""
-
-
-def objects(server, resource):
-    """Every stored object of a resource, past the server's journal and faults."""
-    entries = server.store.table(resource.plural).entries()
-    return [msgspec.json.decode(entry.data) for entry in entries]
-
-
-def as_ports(ports):
-    """Service ports as the API has them; the node port follows from the port."""
-    return [
-        {"name": f"p{port}", "port": port, "protocol": "TCP", "nodePort": 30000 + port}
-        for port in ports
-    ]
-
-
-def as_balancer(state, balancer, owner):
-    """An emulated load balancer as the oracles see it."""
-    groups = [state.vserver_groups[group] for group in balancer.vserver_groups]
-    names = {group.id: group.name for group in groups}
-    listeners = [state.listeners[listener] for listener in balancer.listeners]
-    return oracles.Balancer(
-        id=balancer.id,
-        owner_uid=owner,
-        address=balancer.address,
-        listeners={
-            (item.protocol.upper(), item.port): oracles.Listener(
-                running=item.status == "running", group=names.get(item.vserver_group, "")
-            )
-            for item in listeners
-        },
-        groups={
-            group.name: frozenset((b.server, b.port) for b in group.backends) for group in groups
-        },
-        group_ids=tuple(names),
-    )
-
-
-def digests(state, balancer):
-    """A digest of a load balancer and of each of its parts."""
-    parts = [balancer]
-    parts += [state.vserver_groups[group] for group in balancer.vserver_groups]
-    parts += [state.listeners[listener] for listener in balancer.listeners]
-    return {part.id: hashlib.sha256(msgspec.json.encode(part)).hexdigest() for part in parts}

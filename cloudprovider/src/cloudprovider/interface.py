@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from cloudprovider.concurrency import Event
 from cloudprovider.errors import CloudProviderError, unexpected
@@ -22,11 +22,32 @@ from cloudprovider.models import LoadBalancerStatus, Node, NodeAddress, Service
 _T = TypeVar("_T")
 
 
+class KubernetesResponse(Protocol):
+    """An answer of the API server, whatever its status."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def data(self) -> bytes:
+        """The body."""
+
+
+class KubernetesClient(Protocol):
+    """What a provider may count on; the manager's client can do more."""
+
+    def raw(
+        self, method: str, path: str, *, body: bytes | None = None, content_type: str = ...
+    ) -> KubernetesResponse:
+        """Send one request. Raises if there is no answer."""
+
+
 class ClientBuilder(Protocol):
     """Gives a provider access to the Kubernetes API under a component's own identity."""
 
-    def client(self, name: str) -> Any:  # the client's type is the manager's; the core imports none
-        """A Kubernetes client for the component ``name``."""
+    def client(self, name: str) -> KubernetesClient:
+        """A Kubernetes client for the component ``name``, e.g. ``service-controller``."""
 
 
 class Interface(abc.ABC):

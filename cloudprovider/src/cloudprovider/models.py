@@ -235,7 +235,7 @@ def from_builtins(value: Any, model: type[_T]) -> _T:
 
 
 def to_builtins(value: Any) -> Any:
-    """``value`` as dicts and lists with the API's field names; unset fields left out."""
+    """``value`` as dicts and sequences with the API's names; unset fields left out."""
     return msgspec.to_builtins(value)
 
 

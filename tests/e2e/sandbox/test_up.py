@@ -117,3 +117,20 @@ def test_over_https_it_asks_for_a_token(start, kubectl):
     other = sandbox.folder / "stranger"
     other.write_text(yaml.safe_dump(stranger))
     assert nodes(other).returncode != 0
+
+
+def test_the_published_rbac_is_enough(start, tools, kubectl):
+    manifest = tools.root / "examples" / "alicloud" / "current" / "rbac.yaml"
+    sandbox = start("--nodes=1", f"--rbac={manifest}").wait_until_ready()
+    environment = {**sandbox.environment, "KUBECONFIG": str(sandbox.folder / "kubeconfig")}
+    for line in (
+        "create deployment web --image=nginx",
+        "expose deployment web --type=LoadBalancer --port=80",
+        "wait --for=jsonpath={.status.loadBalancer.ingress[0].ip} service/web",
+        "delete service web",
+    ):
+        subprocess.run([kubectl, *line.split()], env=environment, check=True, timeout=40)
+    records = map(json.loads, sandbox.run("journal", "--json", "--all").stdout.splitlines())
+    records = list(records)
+    refused = {(r["op"], r["proc"]) for r in records if r.get("status") in (401, 403)}
+    assert refused == set()

@@ -19,7 +19,7 @@ def main():
 def with_output(readme, output):
     """``readme`` with ``output`` between its markers; the lines before the first step left out."""
     lines = [line.rstrip() for line in output[output.index("\n1. ") + 1 :].splitlines()]
-    picture = "\n".join(["```text", "$ make demo", *lines, "```"])
+    picture = "\n".join(["```text", "$ make demo", "…", "", *lines, "```"])
     pattern = r"(<!-- demo output: begin -->\n).*?(<!-- demo output: end -->)"
     return re.sub(pattern, lambda match: f"{match[1]}{picture}\n{match[2]}", readme, flags=re.S)
 

@@ -31,17 +31,6 @@ class TokenBucket:
             self._tokens -= 1.0
             return max(0.0, -self._tokens / self._qps)
 
-    def try_take(self) -> bool:
-        """Take one token if there is one now."""
-        if self._qps <= 0:
-            return True
-        with self._lock:
-            self._refill()
-            if self._tokens < 1.0:
-                return False
-            self._tokens -= 1.0
-            return True
-
     def wait(self) -> float:
         """Take one token, blocking until it is there; seconds waited."""
         delay = self.reserve()

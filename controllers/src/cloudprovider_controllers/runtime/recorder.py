@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import datetime
 import logging
 import re
 from typing import Any, Literal
@@ -72,6 +73,7 @@ class EventRecorder:
         self._queue: collections.deque[_Occurrence] = collections.deque()
         self._busy = False
         self._closed = False
+        self._last_name = 0
         self._stop: Event | None = None
         self._correlator = Correlator()
         self.dropped = 0  #: events that found the queue full
@@ -108,7 +110,7 @@ class EventRecorder:
             message=message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…",
             monotonic=self._concurrency.monotonic(),
             time=timestamp(now),
-            name=self._name(obj.metadata.name, int(now.timestamp() * 1e6) * 1000),
+            name=self._name(obj.metadata.name, self._nanoseconds(now)),
         )
         with self._condition:
             full = len(self._queue) >= QUEUE
@@ -223,6 +225,13 @@ class EventRecorder:
             "reportingComponent": self._component,
             "reportingInstance": self._host,
         }
+
+    def _nanoseconds(self, now: datetime.datetime) -> int:
+        """A number that no other event gets: the clock ticks in microseconds, events may not."""
+        ticks = int(now.timestamp() * 1e6) * 1000 + self._concurrency.random.randrange(1000)
+        with self._condition:
+            self._last_name = max(ticks, self._last_name + 1)
+            return self._last_name
 
     def _name(self, name: str, nanoseconds: int) -> str:
         candidate = f"{name}.{nanoseconds:x}"

@@ -46,6 +46,12 @@ def _add_up(commands: _Commands) -> None:
     _sandbox_options(up)
     up.add_argument("--dir", type=pathlib.Path, help="folder for its files (a temporary one)")
     up.add_argument("--tls", action="store_true", help="serve the API over HTTPS, with a token")
+    up.add_argument(
+        "--rbac",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="let the manager do only what this manifest grants; with HTTPS",
+    )
     up.add_argument("--no-manager", action="store_true", help="start no manager: run your own")
 
 
@@ -55,7 +61,7 @@ def _add_demo(commands: _Commands) -> None:
     demo.add_argument(
         "--timeout", type=duration, default=45.0, metavar="TIME", help="of each step (45s)"
     )
-    demo.set_defaults(dir=None, tls=False, no_manager=False)
+    demo.set_defaults(dir=None, tls=False, rbac=None, no_manager=False)
 
 
 def _sandbox_options(parser: argparse.ArgumentParser) -> None:

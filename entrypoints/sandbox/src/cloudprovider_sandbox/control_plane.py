@@ -10,6 +10,7 @@ from cloudprovider.toolkit.journal import Record
 from cloudprovider.toolkit.webserver import TLSFiles
 from cloudprovider_sandbox.apiserver.auth import ADMIN, User
 from cloudprovider_sandbox.apiserver.http import ApiServerHttp
+from cloudprovider_sandbox.apiserver.rbac import RbacAuthorizer
 from cloudprovider_sandbox.apiserver.server import ApiServer
 from cloudprovider_sandbox.files import write_private
 
@@ -24,17 +25,25 @@ class ControlPlane:
 
     Args:
         tls: Serve HTTPS and ask for a token; else HTTP, and everybody is the administrator.
+        rbac: Ask Roles and bindings who may do what; else everybody may do everything.
         folder: Where certificate and key go.
 
     """
 
     def __init__(
-        self, *, tls: bool, folder: pathlib.Path, concurrency: Concurrency | None = None
+        self,
+        *,
+        tls: bool,
+        rbac: bool = False,
+        folder: pathlib.Path,
+        concurrency: Concurrency | None = None,
     ) -> None:
         self._concurrency = concurrency or current()
         self.admin_token = self._concurrency.uuid() if tls else ""
         self.manager_token = self._concurrency.uuid() if tls else ""
         self.server = ApiServer(concurrency=self._concurrency)
+        if rbac:
+            self.server.authorizer = RbacAuthorizer(self.server.store)
         files = self._identify(folder) if tls else None
         self.ca = files.certificate.read_bytes() if files else b""
         self._http = ApiServerHttp(self.server, tls=files)

@@ -10,6 +10,7 @@ from cloudprovider.plugins import PluginError
 from cloudprovider_sandbox import arguments
 from cloudprovider_sandbox.admin_client import AdminError
 from cloudprovider_sandbox.files import NoSandbox
+from cloudprovider_sandbox.kube import KubeError
 from cloudprovider_sandbox.show import console
 
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from cloudprovider_sandbox import queries
 
         return queries.run(args, out)
-    except (PluginError, NoSandbox, AdminError, OSError) as error:
+    except (PluginError, NoSandbox, AdminError, KubeError, OSError, ValueError) as error:
         print(f"cloud-sandbox: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 1
     except KeyboardInterrupt:

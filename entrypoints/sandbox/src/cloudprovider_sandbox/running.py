@@ -34,6 +34,7 @@ def run(args: argparse.Namespace, out: Console) -> int:
         manager_arguments=args.manager_arg,
         manager=not args.no_manager,
         tls=args.tls,
+        rbac=args.rbac,
     )
     with interruptible():
         if args.command == "demo":

@@ -37,6 +37,7 @@ from cloudprovider_sandbox.files import (
 from cloudprovider_sandbox.kube import Kube, KubeError
 from cloudprovider_sandbox.kubelets import NODES, Kubelets
 from cloudprovider_sandbox.process import ManagerProcess, manager_command
+from cloudprovider_sandbox.rbac import apply_rbac
 from cloudprovider_sandbox.workloads import Workloads
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class SandboxOptions:
     manager_arguments: Sequence[str] = ()  #: added to the manager's command line
     manager: bool = True  #: False: the user starts one
     tls: bool = False
+    rbac: pathlib.Path | None = None  #: what the manager may do, a manifest; switches tls on
     seed: int | None = None  #: of the cloud's ids
 
 
@@ -85,7 +87,10 @@ class Sandbox:
         self.files: SandboxFiles = create_folder(options.folder)
         self.emulator = load_emulator(options)
         self.control_plane = ControlPlane(
-            tls=options.tls, folder=self.files.folder, concurrency=self._concurrency
+            tls=options.tls or options.rbac is not None,
+            rbac=options.rbac is not None,
+            folder=self.files.folder,
+            concurrency=self._concurrency,
         )
         self.journal = MergedJournal(
             [self.control_plane.journal, self.emulator.journal], concurrency=self._concurrency
@@ -122,6 +127,8 @@ class Sandbox:
         self._running.callback(self.control_plane.stop)
         self.admin = WebServer(AdminApp(self), threads=4).start()
         self._running.callback(self.admin.stop)
+        if self._options.rbac is not None:
+            apply_rbac(self.kube("sandbox/rbac"), self._options.rbac)
         self._start_stand_ins()
         for _ in range(self._options.nodes):
             self.add_node()

@@ -19,6 +19,7 @@ from cloudprovider_alicloud.api.slb import SlbApi
 from cloudprovider_alicloud.api.vpc import VpcApi
 from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.instances import Instances
+from cloudprovider_alicloud.service_labels import ServiceLabels
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -81,8 +82,10 @@ class AlicloudProvider(Interface):
         # ``Global.clusterID`` has a default that upstream's clusters live with.
         return True
 
-    def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:  # noqa: ARG002
+    def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:
         self.api.stop_on(stop)
+        client = client_builder.client("service-controller")
+        self._load_balancer.set_recorder(ServiceLabels(client))
         if isinstance(self._caller, SdkCaller):
             self._caller.load()
 

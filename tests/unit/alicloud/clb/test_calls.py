@@ -211,7 +211,9 @@ class TestRecording:
         balancer.ensure_load_balancer("k", service, cloud.nodes(1))
         assert seen == [before]
 
-    def test_a_recorder_that_fails_does_not_stop_the_service_and_is_asked_again(self, cloud, caplog):
+    def test_a_recorder_that_fails_does_not_stop_the_service_and_is_asked_again(
+        self, cloud, caplog
+    ):
         asked: list[str] = []
 
         def broken(service, labels) -> None:

@@ -56,9 +56,7 @@ class Manager:
         self.generation += 1
         clock = self.cloud.clock
         process = f"manager-{self.generation}"
-        caller = EmulatorCaller(
-            self.cloud.core, proc=process, on_crash=lambda: clock.kill(process)
-        )
+        caller = EmulatorCaller(self.cloud.core, proc=process, on_crash=lambda: clock.kill(process))
         api = CloudApi(caller, region="cn-hangzhou", concurrency=clock)
         self.process = process
         self.balancer = ClbLoadBalancer(

@@ -388,7 +388,9 @@ class TestGoneOutside:
         status = balancer.ensure_load_balancer("k", service, nodes)
         (made,) = cloud.ours()
         service = with_labels(with_status(service, status), {LABEL: made.id})
-        cloud.user("SetLoadBalancerDeleteProtection", LoadBalancerId=made.id, DeleteProtection="off")
+        cloud.user(
+            "SetLoadBalancerDeleteProtection", LoadBalancerId=made.id, DeleteProtection="off"
+        )
         cloud.user("DeleteLoadBalancer", LoadBalancerId=made.id)
         again = cloud.balancer().ensure_load_balancer("k", service, nodes)
         (new,) = cloud.ours()
@@ -510,7 +512,7 @@ class TestReusing:
         status = balancer.ensure_load_balancer("k", service, nodes)
         bare = make_service(labels={LABEL: mine})
         fresh = cloud.balancer()
-        with pytest.raises(InvalidConfiguration, match="its annotation is gone"):
+        with pytest.raises(NotOwned, match="neither its tags nor its name"):
             fresh.ensure_load_balancer("k", with_status(bare, status), nodes)
         fresh.ensure_load_balancer_deleted("k", bare)
         found = cloud.core.state.load_balancers[mine]

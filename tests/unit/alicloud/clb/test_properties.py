@@ -1,27 +1,37 @@
-"""From any state to any other: what is there afterwards is what is wanted, and nothing else moved."""
+"""From any state to any other: what is wanted is there afterwards, and nothing else moved."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
-from clb_world import CLUSTER, Cloud, ids, make_cloud, make_service
-from hypothesis import HealthCheck, given, settings
+from clb_world import CLUSTER, NAME, Cloud, ids, make_cloud, make_service
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cloudprovider.errors import CloudProviderError, NotOwned
 from cloudprovider.models import Service, ServicePort
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_alicloud import annotations as keys
+from cloudprovider_alicloud.api.caller import CallFailed
 from cloudprovider_alicloud.clb.desired import desired_state
-from cloudprovider_alicloud.emulator.inprocess import EmulatorCaller
 
 PORTS = (80, 81, 443)
 NODES = 45
 
+#: Without explanations, which trace every line.
+quick = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+
 port_lists = st.lists(
     st.tuples(
-        st.sampled_from(PORTS), st.sampled_from(["TCP", "UDP"]), st.sampled_from([30001, 30002, 30003])
+        st.sampled_from(PORTS),
+        st.sampled_from(["TCP", "UDP"]),
+        st.sampled_from([30001, 30002, 30003]),
     ),
     min_size=1,
     max_size=4,
@@ -81,7 +91,7 @@ def befall(cloud: Cloud, accident: str) -> None:
             Bandwidth=-1,
             Description="by hand",
         )
-    elif accident == "untag":
+    elif accident == "untag" and made.name == NAME:  # else nothing would prove it ours
         tags = ["kubernetes.do.not.delete"]
         _try(cloud, "UntagResources", ResourceType="instance", ResourceId=[made.id], TagKey=tags)
 
@@ -101,8 +111,8 @@ def _members(cloud: Cloud, action: str, group: Any, members: list[dict[str, Any]
 
 
 def _try(cloud: Cloud, action: str, **params: Any) -> None:
-    caller = EmulatorCaller(cloud.core, proc="user")
-    caller.call("slb", action, {"RegionId": "cn-hangzhou", **params})
+    with contextlib.suppress(CallFailed):
+        cloud.user(action, **params)
 
 
 def strangers(cloud: Cloud) -> Any:
@@ -139,7 +149,7 @@ def check(cloud: Cloud, service: Service, nodes: list[Any]) -> None:
         assert [m.port for m in by_name[name].backends] == [7]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(quick, max_examples=60)
 @given(steps=st.lists(st.tuples(wishes, accidents, st.booleans()), min_size=1, max_size=4))
 def test_any_state_is_reached_from_any_other(steps):
     clock = VirtualConcurrency()
@@ -150,14 +160,14 @@ def test_any_state_is_reached_from_any_other(steps):
         foreign = cloud.foreign()
         balancer = cloud.balancer()
         labels: dict[str, str] = {}
-        for (ports, annotations, chosen), happened, restart in steps:
+        for (ports, written, chosen), happened, restart in steps:
             for accident in happened:
                 befall(cloud, accident)
             before = strangers(cloud)
             if restart:
                 balancer = cloud.balancer()
             clock.sleep(60)
-            service = service_of(ports, annotations)
+            service = service_of(ports, written)
             if cloud.recorded:
                 labels = {k: v for k, v in cloud.recorded[-1][1].items() if v}
             service = make_service(
@@ -168,7 +178,7 @@ def test_any_state_is_reached_from_any_other(steps):
             check(cloud, service, eligible)
             assert not balancer.plan(service, eligible).plan
             assert not cloud.writes(
-                lambda s=service, e=eligible: balancer.ensure_load_balancer("k", s, e)
+                lambda b=balancer, s=service, e=eligible: b.ensure_load_balancer("k", s, e)
             )
             after = strangers(cloud)
             if before is not None and after is not None:
@@ -182,7 +192,7 @@ def test_any_state_is_reached_from_any_other(steps):
     clock.run(main)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(quick, max_examples=40)
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 2), st.sets(st.sampled_from(PORTS), min_size=1)),
@@ -201,9 +211,7 @@ def test_services_that_share_one_never_touch_each_other(steps):
         shared = {"id": mine, "force-override-listeners": "true"}
         held: dict[int, set[int]] = {}
         for owner, ports in steps:
-            service = make_service(
-                *ports, name=f"s{owner}", uid=f"uid-{owner}", annotations=shared
-            )
+            service = make_service(*ports, name=f"s{owner}", uid=f"uid-{owner}", annotations=shared)
             taken = set().union(*(v for k, v in held.items() if k != owner))
             try:
                 balancer.ensure_load_balancer("k", service, nodes)

@@ -49,6 +49,13 @@ def environment(emulator, monkeypatch):
     return monkeypatch
 
 
+class NoKubernetes:
+    """A client builder for tests that never reach Kubernetes."""
+
+    def client(self, name):
+        return self
+
+
 def provider(emulator) -> AlicloudProvider:
     return new_alicloud(io.StringIO(emulator.cloud_config()))
 
@@ -139,7 +146,7 @@ def test_metrics_go_to_the_registry_given(emulator, environment):
 def test_initialize_loads_the_sdk_and_stops_writes_with_the_process(emulator, environment):
     found = provider(emulator)
     stop = RealConcurrency().event()
-    found.initialize(None, stop)
+    found.initialize(NoKubernetes(), stop)
     assert "cloudprovider_alicloud.api.sdk" in sys.modules
     stop.set()
     with pytest.raises(CloudProviderError, match="stopping"):

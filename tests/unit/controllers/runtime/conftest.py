@@ -210,12 +210,12 @@ class FakeApi:
         return FakeStream(self, wait)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scripted():
     return ScriptedTransport
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fake_api():
     return FakeApi
 

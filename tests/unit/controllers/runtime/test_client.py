@@ -414,3 +414,38 @@ def test_null_goes_out_as_null(virtually, scripted, answer):
         assert sent == ['{"spec": {"taints": null}}']
 
     virtually(main)
+
+
+@pytest.mark.parametrize("ask", ["list", "get_raw"])
+def test_other_reads_that_are_not_understood(virtually, scripted, answer, ask):
+    def main():
+        client = Client(scripted(answer(200, b"<html>")))
+        with pytest.raises(errors.MalformedResponse):
+            client.list(NODES) if ask == "list" else client.get_raw(NODES, "n")
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("lines", "then", "says"),
+    [
+        (
+            [b'{"code":403,"reason":"Forbidden","message":"not you"}'],
+            None,
+            r"not you \(403 Forbidden\)",
+        ),
+        ([], TransportError("cut"), "API server answered 403"),
+    ],
+    ids=["with a reason", "cut off"],
+)
+def test_a_watch_that_is_refused_says_why_and_is_closed(virtually, fake_api, lines, then, says):
+    def main():
+        api = fake_api()
+        refused = api.lines(*lines, then=then)
+        refused.status = 403
+        api.stream = lambda *_, **__: refused
+        with pytest.raises(errors.Forbidden, match=says):
+            Client(api).watch(NODES, {}, read_timeout=1)
+        assert refused.closed
+
+    virtually(main)

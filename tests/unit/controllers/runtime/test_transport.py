@@ -562,7 +562,7 @@ def test_a_stream_that_breaks_is_no_clean_end(serve, connect, answer):
 
 def test_silence_ends_a_stream(serve, connect):
     server = serve(lambda e: e.start_chunks() or e.chunk(b"one\n") or e.wait_for_close())
-    open_stream = stream(connect(server), read_timeout=0.1)
+    open_stream = stream(connect(server), read_timeout=0.3)
     lines = open_stream.lines()
     assert next(lines) == b"one"
     with pytest.raises(TransportError, match="timed out"):
@@ -666,7 +666,7 @@ def test_an_informer_survives(serve, connect, monkeypatch, row):
     stop = current().event()
     informer = Informer(Client(connect(server), qps=0), NODES)
     threads = informer.start(stop)
-    deadline = current().monotonic() + 2
+    deadline = current().monotonic() + 10
     while len(watches) < 5:
         assert current().monotonic() < deadline, f"hung after {len(watches)} watches"
         current().sleep(0.005)

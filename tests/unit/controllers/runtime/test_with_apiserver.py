@@ -48,7 +48,7 @@ def exercise(client):
 
 
 def wait(condition):
-    deadline = current().monotonic() + 5
+    deadline = current().monotonic() + 20
     while not condition():
         assert current().monotonic() < deadline
         current().sleep(0.01)

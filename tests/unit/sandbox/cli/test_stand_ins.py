@@ -7,6 +7,7 @@ from cloudprovider_sandbox.apiserver.server import ApiServer
 from cloudprovider_sandbox.demo.story import deployment_body, service_body
 from cloudprovider_sandbox.kube import Kube, KubeError
 from cloudprovider_sandbox.kubelets import LEASES, NODES, UNINITIALIZED, Kubelets
+from cloudprovider_sandbox.rbac import apply_rbac
 from cloudprovider_sandbox.workloads import Workloads
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -117,3 +118,22 @@ def test_a_refusal_carries_status_and_reason(kube):
         kube.get(f"{NODES}/nobody")
     assert (refused.value.status, refused.value.reason) == (404, "NotFound")
     assert not kube.exists(f"{NODES}/nobody")
+
+
+def test_a_manifest_of_rbac_is_created_beside_the_built_in_roles(kube, tmp_path):
+    manifest = tmp_path / "rbac.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: manager, namespace: kube-system}\n"
+    )
+    apply_rbac(kube, manifest)
+    apply_rbac(kube, manifest)  # what is there already is no error
+    assert kube.exists("/api/v1/namespaces/kube-system/serviceaccounts/manager")
+    roles = kube.items("/apis/rbac.authorization.k8s.io/v1/clusterroles")
+    assert "system:controller:service-controller" in [r["metadata"]["name"] for r in roles]
+
+
+def test_other_kinds_than_rbac_are_refused(kube, tmp_path):
+    manifest = tmp_path / "rbac.yaml"
+    manifest.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n")
+    with pytest.raises(ValueError, match="Pod web: only RBAC belongs here"):
+        apply_rbac(kube, manifest)

@@ -27,7 +27,7 @@ from cloudprovider_sandbox.apiserver.registry import (
     Write,
     timestamp,
 )
-from cloudprovider_sandbox.apiserver.resources import SERVICE_ACCOUNTS, Resource
+from cloudprovider_sandbox.apiserver.resources import SERVICE_ACCOUNTS, TOKEN_REQUESTS, Resource
 from cloudprovider_sandbox.apiserver.reviews import Reviews
 from cloudprovider_sandbox.apiserver.routes import Route
 from cloudprovider_sandbox.apiserver.store import Key
@@ -145,13 +145,7 @@ class Api:
         else:
             return
         error = status.forbidden_field("sendInitialEvents", why)
-        cause = {"reason": error.reason, "message": error.message, "field": error.field}
-        raise status.StatusError(
-            422,
-            "Invalid",
-            f'ListOptions.meta.k8s.io "" is invalid: {error}',
-            details={"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]},
-        )
+        raise status.invalid_options("ListOptions", error)
 
     def _seconds(self, text: str) -> float:
         if text.isdigit() and int(text):
@@ -177,7 +171,7 @@ class Api:
         if not MIN_SECONDS <= seconds <= MAX_SECONDS:
             why = "may not specify a duration less than 10 minutes"
             error = status.invalid_value("spec.expirationSeconds", seconds, why)
-            raise status.invalid(SERVICE_ACCOUNTS, route.name, [error])
+            raise status.invalid(TOKEN_REQUESTS, "", [error])
         audiences = spec.get("audiences") or []
         token = self._authenticator.issue(
             route.namespace, route.name, entry.uid, seconds, audiences
@@ -194,11 +188,7 @@ class Api:
 
     def _update(self, resource: Resource, route: Route, request: Request) -> Reply:
         body = codec.decode_object(request)
-        name = (body.get("metadata") or {}).get("name", route.name)
-        if name != route.name:
-            raise status.bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({route.name})"
-            )
+        _check_name(body, route)
 
         def edit(old: Json | None) -> Json:
             meta = body.setdefault("metadata", {})
@@ -206,10 +196,10 @@ class Api:
                 if not resource.create_on_update or route.subresource:
                     raise status.not_found(resource, route.name)
                 meta.setdefault("name", route.name)
+            elif meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+                raise status.uid_conflict(resource, route.name, meta["uid"], old["metadata"]["uid"])
             elif not meta.get("resourceVersion") and not resource.unconditional_update:
-                why = "must be specified for an update"
-                error = status.invalid_value("metadata.resourceVersion", 0, why)
-                raise status.invalid(resource, route.name, [error])
+                raise status.no_version(resource, route.name)
             return body
 
         return self._edit(resource, route, request, edit)
@@ -307,6 +297,14 @@ class Api:
             texts = [text.replace('"', '\\"') for text in write.warnings]
             reply.headers["warning"] = ", ".join(f'299 - "{text}"' for text in texts)
         return reply
+
+
+def _check_name(body: Json, route: Route) -> None:
+    name = (body.get("metadata") or {}).get("name", route.name)
+    if name != route.name:
+        raise status.bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({route.name})"
+        )
 
 
 def _key(route: Route) -> Key:

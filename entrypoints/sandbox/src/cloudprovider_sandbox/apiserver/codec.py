@@ -45,10 +45,10 @@ def decode(request: Request) -> Any:
         try:
             return protobuf.decode(request.body)
         except protobuf.UnknownMessage as error:
-            raise status.unsupported_media_type(f"{kind}, {error}", (JSON, YAML)) from error
+            raise status.unsupported_media_type((JSON, YAML)) from error
         except (ValueError, IndexError) as error:
             raise status.bad_request("the protobuf body cannot be decoded") from error
-    raise status.unsupported_media_type(kind, (JSON, YAML, PROTOBUF))
+    raise status.unsupported_media_type((JSON, YAML, PROTOBUF))
 
 
 def decode_json(body: bytes) -> Any:

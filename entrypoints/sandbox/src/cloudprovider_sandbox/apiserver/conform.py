@@ -68,9 +68,15 @@ def _struct(
             if not _omitted(part_schema, part):
                 result[name] = part
     for name, part_schema in schema.fields.items():
-        if name not in result and isinstance(part_schema, Struct) and part_schema.always:
-            result[name] = _struct(part_schema, {}, unknown, field)
+        if name not in result and isinstance(part_schema, Struct | Scalar) and part_schema.always:
+            result[name] = _empty(part_schema, unknown)
     return result
+
+
+def _empty(schema: Struct | Scalar, unknown: list[str]) -> Any:
+    if isinstance(schema, Struct):
+        return _struct(schema, {}, unknown, "")
+    return "" if schema.type == "string" else 0
 
 
 def _omitted(schema: Schema, value: Any) -> bool:
@@ -83,7 +89,7 @@ def _omitted(schema: Schema, value: Any) -> bool:
 
 def _map(schema: MapOf, value: dict[str, Any], unknown: list[str], field: str) -> dict[str, Any]:
     return {
-        name: conform(schema.value, "" if part is None else part, unknown, f"{field}.{name}")
+        name: conform(schema.value, "" if part is None else part, unknown, field)
         for name, part in value.items()
     }
 

@@ -41,6 +41,7 @@ class StateDirectory:
         server: The server; if the folder holds a state, it replaces the server's.
         folder: Made if it is not there, readable by its owner only.
         compact_after: Changes in the log before a new snapshot is written.
+
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class StateDirectory:
             if snapshot is not None:
                 self._server.restore(snapshot)
             self.save()
-            self._server.store.listen(self._write)
+            self._server.store.listen(self._write, replaced=self.save)
         return snapshot is not None
 
     def save(self) -> None:
@@ -105,7 +106,8 @@ class StateDirectory:
         state = msgspec.json.decode(path.read_bytes(), type=_State)
         tables: dict[str, dict[Key, Entry]] = {}
         version = state.version
-        for line in [*state.objects, *self._log_lines()]:
+        newer = [line for line in self._log_lines() if line.version > state.version]
+        for line in [*state.objects, *newer]:
             table = tables.setdefault(line.storage, {})
             if line.object is None:
                 table.pop(line.key, None)

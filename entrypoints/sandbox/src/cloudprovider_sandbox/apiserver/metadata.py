@@ -128,12 +128,13 @@ def validate(meta: Json, rule: NameRule) -> list[FieldError]:
 
 def _validate_finalizers(meta: Json) -> list[FieldError]:
     errors = []
-    for name in meta.get("finalizers") or []:
+    for index, name in enumerate(meta.get("finalizers") or []):
+        field = f"metadata.finalizers[{index}]"
         if problem := qualified_problem(name):
-            errors.append(invalid_value("metadata.finalizers", name, problem))
+            errors.append(invalid_value(field, name, problem))
         elif "/" not in name and name not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid_value("metadata.finalizers", name, why))
+            errors.append(invalid_value(field, name, why))
     return errors
 
 
@@ -150,7 +151,7 @@ def _validate_owners(meta: Json) -> list[FieldError]:
 def validate_update(new: Json, old: Json) -> list[FieldError]:
     """The errors of a change of metadata."""
     errors = []
-    for name in ("name", "namespace"):
+    for name in ("name", "namespace", "uid"):
         if new.get(name, "") != old.get(name, ""):
             errors.append(invalid_value(f"metadata.{name}", new.get(name), "field is immutable"))
     if old.get("deletionTimestamp"):
@@ -168,7 +169,8 @@ def validate_update(new: Json, old: Json) -> list[FieldError]:
 
 def keep_system_fields(new: Json, old: Json) -> None:
     """Put the fields that only the server writes back to their old values."""
-    for name in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    new.setdefault("uid", old["uid"])
+    for name in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
                  "generation", "selfLink"):  # fmt: skip
         if name in old:
             new[name] = old[name]

@@ -33,7 +33,7 @@ def patch_edit(
         STRATEGIC_PATCH: lambda old, patch: strategic.apply(old, patch, resource.schema),
     }
     if kind not in patches:
-        raise status.unsupported_media_type(kind, (*patches, APPLY_PATCH))
+        raise status.unsupported_media_type((*patches, APPLY_PATCH))
     patch = codec.decode_json(request.body)
 
     def edit(old: Json | None) -> Json:
@@ -42,13 +42,17 @@ def patch_edit(
         try:
             new = patches[kind](old, patch)
         except (jsonpatch.PatchError, strategic.PatchError) as error:
-            # The wording that kubectl recognises (apiserver ``handlers/patch.go``).
-            code = 422 if isinstance(error, jsonpatch.PatchError) else 400
-            reason = "Invalid" if code == 422 else "BadRequest"
-            message = f"the server rejected our request due to an error in our request: {error}"
-            raise status.StatusError(code, reason, message) from error
+            # As apiserver's ``handlers/patch.go``: a bad strategic patch is its own fault, 500.
+            if isinstance(error, jsonpatch.PatchError):
+                raise status.scripted(422) from error
+            raise status.StatusError(500, "", str(error)) from error
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
             raise status.bad_request("the patched object has no metadata")
+        name = new["metadata"].get("name", route.name)
+        if name != route.name:
+            raise status.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({route.name})"
+            )
         return new
 
     return edit
@@ -59,7 +63,7 @@ def _apply_edit(
 ) -> Edit:
     if not request.query.get("fieldManager"):
         error = status.required("fieldManager", "is required for apply patch")
-        raise status.StatusError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {error}')
+        raise status.invalid_options("PatchOptions", error)
     config = _config(resource, route, codec.decode_yaml(request.body))
 
     def edit(old: Json | None) -> Json:
@@ -95,10 +99,10 @@ def _config(resource: Resource, route: Route, body: Any) -> Json:
         raise status.bad_request(f"failed to create typed patch object: {error}") from error
     if unknown:
         fields = ", ".join(f".{name}: field not declared in schema" for name in unknown)
-        kind = f"{route.namespace}/{route.name}; {resource.group_version}, Kind={resource.kind}"
-        raise status.StatusError(
-            500, "InternalError", f"failed to create typed patch object ({kind}): {fields}"
-        )
+        version = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        meta = config.get("metadata", {})
+        what = f"({meta.get('namespace', '')}/{meta.get('name', '')}; {version})"
+        raise status.StatusError(500, "", f"failed to create typed patch object {what}: {fields}")
     meta = config.setdefault("metadata", {})
     if meta.get("managedFields"):
         raise status.bad_request("metadata.managedFields must be nil")
@@ -130,7 +134,9 @@ def apply_conflict(error: apply.ApplyConflict) -> status.StatusError:
         who = f'"{entry["manager"]}"'
         if entry.get("subresource"):
             who += f' with subresource "{entry["subresource"]}"'
-        text = f"conflict with {who} using {entry['apiVersion']}"
+        text = f"conflict with {who}"
+        if entry["operation"] == "Update":
+            text += f" using {entry['apiVersion']}"
         by_manager.setdefault(text, []).append(path)
         causes.append({"reason": "FieldManagerConflict", "message": text, "field": path})
     count = len(error.conflicts)

@@ -112,14 +112,14 @@ class Registry:
             meta = new["metadata"]
             if meta.pop("resourceVersion", ""):
                 message = "resourceVersion should not be set on objects to be created"
-                raise status.StatusError(500, "InternalError", message)
+                raise status.StatusError(500, "", message)
             self._name(resource, namespace, meta)
             key = (namespace, meta.get("name", ""))
             strategy.default(new)
-            strategy.prepare_create(new)
             self._stamp(new)
             if write.tracked:
                 new = track_update(resource.schema, None, new, write.manager, now=self.now)
+            strategy.prepare_create(new)
             errors = metadata.validate(new["metadata"], resource.name_rule) + strategy.validate(new)
             if errors:
                 raise status.invalid(resource, key[1], errors)
@@ -165,14 +165,14 @@ class Registry:
     def _conform(self, resource: Resource, obj: Json, write: Write) -> Json:
         """``obj`` by the schema of its kind. Raises StatusError 400."""
         kind, version = obj.get("kind"), obj.get("apiVersion")
-        if kind not in {None, "", resource.kind} or version not in {
-            None,
-            "",
-            resource.group_version,
-        }:
+        if version not in {None, "", resource.group_version}:
             raise status.bad_request(
-                f"the object provided is {version}, Kind={kind}; the path is for "
-                f"{resource.group_version}, Kind={resource.kind}"
+                f"the API version in the data ({version}) does not match the expected API version "
+                f"({resource.group_version})"
+            )
+        if kind not in {None, "", resource.kind}:
+            raise status.bad_request(
+                f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
             )
         unknown: list[str] = []
         try:
@@ -212,24 +212,22 @@ class Registry:
             if old is None:
                 return self.create(resource, key[0], wanted, write)
             new = self._conform(resource, wanted, write)
-            self._check_preconditions(resource, key, new["metadata"], old["metadata"])
-            new = self._prepared(resource, new, old, subresource=subresource)
-            if write.tracked:
-                new = track_update(resource.schema, old, new, write.manager, now=self.now)
+            self._check_version(resource, key, new["metadata"], old["metadata"])
+            new = self._prepared(resource, new, old, write, subresource=subresource)
             if new == old:
                 return Outcome(self.get(resource, key).data)
             self._validate(resource, key, new, old, subresource=subresource)
             return self._replace(resource, key, new, old, write, subresource=subresource)
 
-    def _check_preconditions(self, resource: Resource, key: Key, new: Json, old: Json) -> None:
+    def _check_version(self, resource: Resource, key: Key, new: Json, old: Json) -> None:
         version = new.get("resourceVersion", "")
         if version and version != old["resourceVersion"]:
             raise status.conflict(resource, key[1])
-        if new.get("uid") and new["uid"] != old["uid"]:
-            raise status.conflict(resource, key[1], _uid_message(new["uid"], old["uid"]))
         new["resourceVersion"] = old["resourceVersion"]
 
-    def _prepared(self, resource: Resource, new: Json, old: Json, *, subresource: str) -> Json:
+    def _prepared(
+        self, resource: Resource, new: Json, old: Json, write: Write, *, subresource: str
+    ) -> Json:
         strategy = self.strategies[resource.storage]
         meta = new["metadata"]
         metadata.keep_system_fields(meta, old["metadata"])
@@ -237,6 +235,8 @@ class Registry:
             meta.setdefault("namespace", old["metadata"]["namespace"])
         metadata.drop_empty(meta)
         strategy.default(new)
+        if write.tracked:
+            new = track_update(resource.schema, old, new, write.manager, now=self.now)
         if subresource:
             strategy.prepare_status(new, old)
         else:
@@ -325,17 +325,28 @@ class Registry:
                         strategy.adopt(msgspec.json.decode(entry.data))
 
 
-def _uid_message(wanted: str, found: str) -> str:
-    return f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
-
-
 def _check_delete(resource: Resource, key: Key, meta: Json, options: DeleteOptions) -> None:
-    if options.uid and options.uid != meta["uid"]:
-        raise status.conflict(resource, key[1], _uid_message(options.uid, meta["uid"]))
+    wanted, found = options.uid, meta["uid"]
+    if wanted and wanted != found:
+        why = f"the UID in the precondition ({wanted}) does not match the UID in record ({found})."
+        raise _precondition(
+            resource, key, f"{why} The object might have been deleted and then recreated"
+        )
     wanted, found = options.resource_version, meta["resourceVersion"]
     if wanted and wanted != found:
         why = (
-            "Precondition failed: ResourceVersion in precondition: "
-            f"{wanted}, ResourceVersion in object meta: {found}"
+            f"the ResourceVersion in the precondition ({wanted}) does not match the "
+            f"ResourceVersion in record ({found}). The object might have been modified"
         )
-        raise status.conflict(resource, key[1], why)
+        raise _precondition(resource, key, why)
+
+
+def _precondition(resource: Resource, key: Key, why: str) -> status.StatusError:
+    # Here kube-apiserver names the kind, not the resource.
+    message = f'Operation cannot be fulfilled on {resource.kind} "{key[1]}": {why}'
+    refusal = status.StatusError(409, "Conflict", message)
+    refusal.details = {"name": key[1], "kind": resource.kind}
+    if resource.group:
+        refusal.message = message.replace(resource.kind, f"{resource.kind}.{resource.group}", 1)
+        refusal.details["group"] = resource.group
+    return refusal

@@ -136,6 +136,9 @@ PODS = _r(
                      "status.podIP", "status.nominatedNodeName"),
 )  # fmt: skip
 
+#: Never stored; names the kind of ``serviceaccounts/token`` in refusals.
+TOKEN_REQUESTS = Resource("authentication.k8s.io", "v1", "tokenrequests", "TokenRequest")
+
 RESOURCES: tuple[Resource, ...] = (
     NODES,
     SERVICES,

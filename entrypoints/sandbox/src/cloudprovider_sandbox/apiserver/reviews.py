@@ -52,7 +52,10 @@ def _attributes(user: User, spec: Json) -> Attributes:
         return Attributes(user, **{name: wanted.get(name, "") for name in names})
     other = spec.get("nonResourceAttributes")
     if not other:
-        raise status.bad_request(
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        )
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        error = status.invalid_value("spec.resourceAttributes", None, why)
+        cause = {"reason": error.reason, "message": error.message, "field": error.field}
+        details = {"group": "authorization.k8s.io", "causes": [cause]}
+        message = f'.authorization.k8s.io "" is invalid: {error}'
+        raise status.StatusError(422, "Invalid", message, details=details)
     return Attributes(user, other.get("verb", ""), path=other.get("path", ""))

@@ -24,11 +24,12 @@ class Scalar(Schema):
     """A string, integer, boolean, number, ``int-or-string`` or ``any`` (never looked into).
 
     ``keep_zero``: an empty string, 0 or false is a value of its own, not the same as absence
-    (a pointer in the Go types, or a field without ``omitempty``).
+    (a pointer in the Go types). ``always``: present even so (a field without ``omitempty``).
     """
 
     type: str
     keep_zero: bool = False
+    always: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,8 @@ INT_PTR = Scalar("integer", keep_zero=True)
 BOOL_PTR = Scalar("boolean", keep_zero=True)
 NUMBER = Scalar("number")
 INT_OR_STR = Scalar("int-or-string")
+STR_ALWAYS = Scalar("string", keep_zero=True, always=True)
+INT_ALWAYS = Scalar("integer", keep_zero=True, always=True)
 #: A value of unknown shape: maps merge field by field, lists are replaced.
 ANY = Struct({}, open=True)
 #: A value that is replaced as a whole.

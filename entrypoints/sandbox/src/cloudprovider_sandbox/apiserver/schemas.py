@@ -11,10 +11,12 @@ from cloudprovider_sandbox.apiserver.schema import (
     BOOL,
     BOOL_PTR,
     INT,
+    INT_ALWAYS,
     INT_OR_STR,
     INT_PTR,
     OPAQUE,
     STR,
+    STR_ALWAYS,
     STR_LIST,
     STR_MAP,
     STR_PTR,
@@ -56,7 +58,7 @@ CONDITION = struct(
     type=STR_PTR,
     status=STR_PTR,
     reason=STR,
-    message=STR,
+    message=STR_PTR,
     lastTransitionTime=STR,
     lastHeartbeatTime=STR,
     observedGeneration=INT,
@@ -128,6 +130,25 @@ NODE_SPEC = struct(
     configSource=ANY,
     externalID=STR,
 )
+NODE_INFO = Struct(
+    dict.fromkeys(
+        (
+            "machineID",
+            "systemUUID",
+            "bootID",
+            "kernelVersion",
+            "osImage",
+            "containerRuntimeVersion",
+            "kubeletVersion",
+            "kubeProxyVersion",
+            "operatingSystem",
+            "architecture",
+        ),
+        STR_ALWAYS,
+    )
+    | {"swap": ANY},
+    always=True,
+)
 NODE_STATUS = struct(
     always=True,
     capacity=QUANTITIES,
@@ -135,8 +156,8 @@ NODE_STATUS = struct(
     phase=STR,
     conditions=CONDITIONS,
     addresses=keyed(struct(type=STR_PTR, address=STR_PTR), "type"),
-    daemonEndpoints=ANY,
-    nodeInfo=ANY,
+    daemonEndpoints=struct(always=True, kubeletEndpoint=struct(always=True, Port=INT_ALWAYS)),
+    nodeInfo=NODE_INFO,
     images=ListOf(ANY),
     volumesInUse=STR_LIST,
     volumesAttached=ListOf(ANY),
@@ -252,8 +273,8 @@ EVENT = kind(
     eventTime=STR,
     series=struct(count=INT, lastObservedTime=STR),
     action=STR,
-    reportingComponent=STR_PTR,
-    reportingInstance=STR_PTR,
+    reportingComponent=STR_ALWAYS,
+    reportingInstance=STR_ALWAYS,
 )
 RULES = ListOf(
     struct(

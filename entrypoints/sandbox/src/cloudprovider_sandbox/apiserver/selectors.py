@@ -126,10 +126,7 @@ def parse_fields(text: str, resource: Resource) -> tuple[Requirement, ...]:
             raise status.bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         key, op, value = match.groups()
         if key not in resource.selectable and key not in {"metadata.name", "metadata.namespace"}:
-            raise status.bad_request(
-                f'Unable to find "{resource.group_version}, Resource={resource.plural}" that match '
-                f'label selector "", field selector "{text}": field label not supported: {key}'
-            )
+            raise status.bad_request(f"field label not supported: {key}")
         terms.append(Requirement(key, "notin" if op == "!=" else "in", frozenset({value})))
     return tuple(terms)
 

@@ -157,7 +157,8 @@ class ApiServer:
             aggregated = discovery.AGGREGATED in request.headers.get("accept", "")
             document = discovery.document(path, self.catalogue, aggregated=aggregated)
         if document is None:
-            raise status.no_such_path()
+            known = path.startswith("/api/") or parts[1:2] == ["openapi"]
+            raise status.no_such_path() if known else status.page_not_found()
         reply = json_reply(document)
         if document.get("kind") == "APIGroupDiscoveryList":
             reply.headers["content-type"] = (
@@ -237,6 +238,8 @@ class ApiServer:
 
 def refusal(error: status.StatusError) -> Reply:
     """``error`` as a reply."""
+    if error.code == 404 and not error.reason:
+        return Reply(404, error.message.encode(), {"content-type": "text/plain; charset=utf-8"})
     reply = json_reply(error.status(), error.code)
     reply.reason = error.reason or str(error.code)
     if error.retry_after:

@@ -50,9 +50,10 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.reason:
+            body["reason"] = self.reason
+        if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
 
@@ -90,9 +91,10 @@ def forbidden_field(field: str, detail: str) -> FieldError:
     return FieldError("FieldValueForbidden", field, f"Forbidden: {detail}")
 
 
-def duplicate(field: str, value: Any) -> FieldError:
-    """``field: Duplicate value: "value"``."""
-    return FieldError("FieldValueDuplicate", field, f"Duplicate value: {_quoted(value)}")
+def duplicate(field: str, value: Any, detail: str = "") -> FieldError:
+    """``field: Duplicate value: "value": detail``."""
+    text = f"Duplicate value: {_quoted(value)}"
+    return FieldError("FieldValueDuplicate", field, f"{text}: {detail}" if detail else text)
 
 
 def too_long(field: str, limit: int) -> FieldError:
@@ -102,7 +104,7 @@ def too_long(field: str, limit: int) -> FieldError:
 
 def unsupported(field: str, value: Any, supported: Iterable[str]) -> FieldError:
     """``field: Unsupported value: "value": supported values: …``."""
-    allowed = ", ".join(_quoted(item) for item in sorted(supported))
+    allowed = ", ".join(_quoted(item) for item in supported)
     message = f"Unsupported value: {_quoted(value)}: supported values: {allowed}"
     return FieldError("FieldValueNotSupported", field, message)
 
@@ -137,6 +139,12 @@ def conflict(resource: Resource, name: str, why: str = MODIFIED) -> StatusError:
     return StatusError(409, "Conflict", message, details=_details(resource, name))
 
 
+def uid_conflict(resource: Resource, name: str, wanted: str, found: str) -> StatusError:
+    """409 Conflict: a write meant another object of this name."""
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    return conflict(resource, name, why)
+
+
 def invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> StatusError:
     """422 Invalid, with one cause per field."""
     texts = [str(error) for error in errors]
@@ -150,6 +158,23 @@ def invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> Stat
         {"reason": error.reason, "message": error.message, "field": error.field} for error in errors
     ]
     message = f'{qualified} "{name}" is invalid: {joined}'
+    return StatusError(422, "Invalid", message, details=details)
+
+
+def no_version(resource: Resource, name: str) -> StatusError:
+    """422 Invalid: a PUT without resourceVersion of a kind that needs one."""
+    error = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+    refusal = invalid(resource, name, [error])
+    refusal.message = f'{resource.qualified} "{name}" is invalid: {error}'
+    refusal.details = (refusal.details or {}) | {"kind": resource.plural}
+    return refusal
+
+
+def invalid_options(kind: str, error: FieldError) -> StatusError:
+    """422 Invalid for the options of a request, e.g. ``PatchOptions``."""
+    cause = {"reason": error.reason, "message": error.message, "field": error.field}
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}
+    message = f'{kind}.meta.k8s.io "" is invalid: {error}'
     return StatusError(422, "Invalid", message, details=details)
 
 
@@ -175,20 +200,26 @@ def unauthorized() -> StatusError:
 
 def no_such_path() -> StatusError:
     """404 for a path that no resource has."""
-    return StatusError(404, "NotFound", "the server could not find the requested resource")
+    message = "the server could not find the requested resource"
+    return StatusError(404, "NotFound", message, details={})
+
+
+def page_not_found() -> StatusError:
+    """404 for a path outside of every group; kube-apiserver answers it in plain text."""
+    return StatusError(404, "", "404 page not found")
 
 
 def method_not_allowed() -> StatusError:
     """405 MethodNotAllowed."""
     message = "the server does not allow this method on the requested resource"
-    return StatusError(405, "MethodNotAllowed", message)
+    return StatusError(405, "MethodNotAllowed", message, details={})
 
 
-def unsupported_media_type(given: str, accepted: Iterable[str]) -> StatusError:
+def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
     """415 UnsupportedMediaType."""
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
-        f"{', '.join(accepted)} (got {given or 'none'})"
+        f"{', '.join(accepted)}"
     )
     return StatusError(415, "UnsupportedMediaType", message)
 
@@ -229,5 +260,5 @@ REASONS = {
 def scripted(status: int, reason: str = "", retry_after: int = 0) -> StatusError:
     """The refusal of a scripted fault with HTTP ``status``."""
     known, message = REASONS.get(status, ("Unknown", f"scripted status {status}"))
-    details = {"retryAfterSeconds": retry_after} if retry_after else None
+    details = {"retryAfterSeconds": retry_after} if retry_after else {}
     return StatusError(status, reason or known, message, details=details, retry_after=retry_after)

@@ -164,6 +164,7 @@ class Store:
         self._history = history
         self._tables: dict[str, Table] = {}
         self._listeners: list[Callable[[str, Change], None]] = []
+        self._replaced: list[Callable[[], None]] = []
 
     def table(self, storage: str) -> Table:
         """The table of a resource's storage name, e.g. ``leases.coordination.k8s.io``."""
@@ -174,9 +175,19 @@ class Store:
                 table = self._tables[storage] = Table(condition, self._history, 0)
             return table
 
-    def listen(self, listener: Callable[[str, Change], None]) -> None:
-        """Call ``listener(storage, change)`` with every change, under the lock."""
+    def listen(
+        self,
+        listener: Callable[[str, Change], None],
+        *,
+        replaced: Callable[[], None] | None = None,
+    ) -> None:
+        """Call ``listener(storage, change)`` with every change, under the lock.
+
+        ``replaced`` is called when :meth:`restore` has put another state in place.
+        """
         self._listeners.append(listener)
+        if replaced is not None:
+            self._replaced.append(replaced)
 
     def get(self, storage: str, key: Key) -> Entry | None:
         """The newest version of an object, or None."""
@@ -230,6 +241,8 @@ class Store:
             self.version = snapshot.version
             for name in set(self._tables) | set(snapshot.tables):
                 self.table(name).replace(snapshot.tables.get(name, {}), snapshot.version)
+            for listener in self._replaced:
+                listener()
 
     def expire_history(self, storage: str = "", *, running: bool = False) -> None:
         """Forget the history (of one resource): every version given out so far gets 410.

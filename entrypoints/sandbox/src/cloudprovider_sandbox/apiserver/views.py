@@ -57,8 +57,17 @@ class View:
             objects = [self.one(data) for data in objects]
         if self.form:
             kind, group_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+        else:
+            objects = self._bare(objects)
         head = msgspec.json.encode({"kind": kind, "apiVersion": group_version, "metadata": meta})
         return b'%b,"items":[%b]}' % (head[:-1], b",".join(objects))
+
+    def _bare(self, objects: list[bytes]) -> list[bytes]:
+        """Items of a list as kube-apiserver sends them: without kind and apiVersion."""
+        head = {"kind": self.resource.kind, "apiVersion": self.resource.group_version}
+        prefix = msgspec.json.encode(head)[:-1] + b","
+        size = len(prefix)
+        return [b"{" + data[size:] if data.startswith(prefix) else data for data in objects]
 
     def _table(self, objects: list[bytes], meta: dict[str, object], *, headed: bool) -> bytes:
         made = tables.table(

@@ -44,9 +44,7 @@ class BatchSize:
         self.limit = max(1, min(self.limit, refused // 2))
 
 
-def carry_out(
-    plan: Plan, executor: Executor, *, workers: int, concurrency: Concurrency
-) -> Outcome:
+def carry_out(plan: Plan, executor: Executor, *, workers: int, concurrency: Concurrency) -> Outcome:
     """Apply ``plan``; where a quota leaves no room for new members, old ones go first after all."""
     outcome = apply(plan, executor, workers=workers, concurrency=concurrency)
     swapped = _swapped(plan, outcome)

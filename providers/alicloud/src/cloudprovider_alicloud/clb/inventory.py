@@ -166,8 +166,8 @@ class Inventory:
         for listener in found:
             by_balancer.setdefault(listener.balancer_id, []).append(listener)
         own = tuple(by_balancer.pop(balancer_id))
-        others = {("listeners", other): tuple(found) for other, found in by_balancer.items()}
-        self._reads.put(others, begun)
+        for other, theirs in by_balancer.items():
+            self._reads.put(("listeners", other), tuple(theirs), begun)
         return own
 
     def _neighbours(self, balancer_id: str, look: Look) -> list[str]:

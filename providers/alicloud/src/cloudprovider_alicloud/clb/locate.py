@@ -131,11 +131,13 @@ class Locator:
             return None
         if subject.owns(found):
             return found
-        raise InvalidConfiguration(
-            f"this Service was bound to load balancer {balancer_id}, which is not its own, and its "
-            "annotation is gone; set it again, or delete the Service and create it anew",
-            field=keys.ANNOTATIONS.full_key(keys.ID),
-            accepted=balancer_id,
+        raise NotOwned(
+            f"load balancer {balancer_id} is recorded for this Service, but has neither its tags "
+            f"nor its name. If the Service reused it, set {keys.ANNOTATIONS.full_key(keys.ID)} "
+            f"again; if its tags were taken away, put {names.TAG_OWNER} back; or delete the "
+            "Service and create it anew",
+            resource=balancer_id,
+            owner=found.tags.get(names.TAG_OWNER, ""),
         )
 
     def _untagged(self, subject: Subject, name: str) -> LoadBalancer | None:

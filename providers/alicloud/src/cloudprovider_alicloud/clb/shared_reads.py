@@ -7,7 +7,7 @@ again with :meth:`SharedReads.fresh`, so a write never rests on an old answer.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from cloudprovider.concurrency import Concurrency, current
@@ -93,10 +93,9 @@ class SharedReads:
         with self._changed:
             return self._begin()
 
-    def put(self, values: Mapping[Hashable, Any], begun: tuple[int, float]) -> None:
-        """Keep the answers of a read that began at ``begun``."""
-        for key, value in values.items():
-            self._store(key, _Entry(value, *begun))
+    def put(self, key: Hashable, value: Any, begun: tuple[int, float]) -> None:
+        """Keep one answer of a read that began at ``begun``."""
+        self._store(key, _Entry(value, *begun))
 
     def drop(self, *keys: Hashable) -> None:
         """Forget ``keys``, and do not keep answers of reads that have begun already."""

@@ -85,7 +85,7 @@ def test_a_full_key_has_no_prefix():
     [
         ("weight", "101", "out of range"),
         ("weight", "1.5", "not a whole number"),
-        ("weight", "١", "not a whole number"),
+        ("weight", "\N{ARABIC-INDIC DIGIT ONE}", "not a whole number"),
         ("weight", "1e2", "not a whole number"),
         ("weight", "--1", "not a whole number"),
         ("weight", "9" * 5000, "not a whole number"),

@@ -137,6 +137,7 @@ def apply(
     others = [entry for entry in entries if not manager.owns(entry)]
     conflicts = _conflicts(others, changed)
     if conflicts and not force:
+        conflicts.sort(key=lambda conflict: fields.rank(conflict[1]))
         raise ApplyConflict([(entry, fields.readable(path)) for entry, path in conflicts])
     for entry, path in conflicts:
         fields.discard(entry["fieldsV1"], path)
@@ -204,9 +205,12 @@ def _with_entries(obj: Json, entries: list[Json]) -> Json:
     return obj | {"metadata": meta}
 
 
-def _order(entry: Json) -> tuple[str, str, str]:
+def _order(entry: Json) -> tuple[str, ...]:
     """Where kube-apiserver lists ``entry``: applies first, then by time and name."""
-    return (entry.get("operation", ""), entry.get("time") or "", entry.get("manager", ""))
+    return tuple(
+        entry.get(name) or ""
+        for name in ("operation", "time", "manager", "apiVersion", "subresource")
+    )
 
 
 def track_update(

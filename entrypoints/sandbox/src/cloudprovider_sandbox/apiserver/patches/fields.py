@@ -13,6 +13,7 @@ from typing import Any
 
 from cloudprovider_sandbox.apiserver.schema import (
     ListOf,
+    Scalar,
     Schema,
     Struct,
     child,
@@ -72,9 +73,20 @@ def differences(
     changed: list[Path] = []
     removed: list[Path] = []
     if old is None and isinstance(schema, Struct):
-        old = {name: {} for name, part in schema.fields.items() if _is_always(part)}
+        old = _nothing(schema)
     _compare(schema, (old, new), (), (changed, removed, containers))
     return changed, removed
+
+
+def _nothing(schema: Struct) -> dict[str, Any]:
+    """What an object of this kind holds before anybody has written to it."""
+    made: dict[str, Any] = {}
+    for name, part in schema.fields.items():
+        if isinstance(part, Struct) and part.always:
+            made[name] = _nothing(part)
+        elif isinstance(part, Scalar) and part.always:
+            made[name] = "" if part.type == "string" else 0
+    return made
 
 
 def _is_always(schema: Schema) -> bool:
@@ -89,11 +101,11 @@ def _compare(
     if old == new:
         return
     if new is None:
-        removed += paths(schema, old, path)
-    elif (
-        old is None or _is_leaf(schema, old) or _is_leaf(schema, new) or type(old) is not type(new)
-    ):
-        if old is not None and not _is_leaf(schema, old):
+        removed += paths(schema, old, path, containers=containers)
+    elif old is None:
+        changed += paths(schema, new, path, containers=containers)
+    elif is_atomic(schema, old) or is_atomic(schema, new) or type(old) is not type(new):
+        if not is_atomic(schema, old):
             removed += [p for p in paths(schema, old, path) if p != path]
         changed += paths(schema, new, path, containers=containers)
     else:
@@ -153,7 +165,7 @@ def discard(fields: FieldSet, path: Path) -> None:
     if node is None:
         return
     if rest:
-        was_member = not node
+        was_member = not node or SELF in node
         discard(node, rest)
         if not node and not was_member:
             del fields[head]
@@ -161,6 +173,8 @@ def discard(fields: FieldSet, path: Path) -> None:
         del fields[head]
     else:
         node.pop(SELF, None)
+    if set(node) == {SELF}:
+        node.clear()
 
 
 def contains(fields: FieldSet, path: Path) -> bool:
@@ -186,6 +200,11 @@ def members(fields: FieldSet, path: Path = ()) -> Iterator[Path]:
             yield (*path, name)
         else:
             yield from members(node, (*path, name))
+
+
+def rank(path: Path) -> list[tuple[bool, str]]:
+    """A sort key: at each level, what ends there comes before what goes on."""
+    return [(n < len(path) - 1, name) for n, name in enumerate(path)]
 
 
 def readable(path: Path) -> str:

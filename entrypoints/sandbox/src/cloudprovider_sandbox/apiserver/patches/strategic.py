@@ -40,7 +40,7 @@ def _map(target: Mapping[str, Any], patch: Mapping[str, Any], schema: Schema) ->
     if directive == "delete":
         return {}
     if directive not in {None, "merge"}:
-        raise PatchError(f"unknown patch type found: {directive}")
+        raise PatchError(f"unknown patch type: {directive} in map: {patch}")
     result = dict(target)
     if RETAIN in patch:
         result = {name: value for name, value in result.items() if name in patch[RETAIN]}
@@ -63,7 +63,9 @@ def _field(result: dict[str, Any], name: str, patch: Mapping[str, Any], schema: 
     order = patch.get(ORDER + name)
     if name not in patch:
         if isinstance(result.get(name), list) and isinstance(schema, ListOf):
-            result[name] = _ordered(result[name], order, result[name], _identity(schema))
+            identity = _identity(schema)
+            wanted = [identity(item) for item in order or []]
+            result[name] = _ordered(result[name], wanted, result[name], identity)
         return
     value = patch[name]
     if value is None:
@@ -107,14 +109,21 @@ def _list(
         merged = _merge_items(target, patch, schema)
     else:
         merged = list(dict.fromkeys([*target, *patch]))
+    # Without directives for the list, the patch itself gives the order of what it names.
+    named = [item for item in patch if not _is_deletion(item)]
+    merged = _ordered(merged, [identity(item) for item in named], target, identity)
     if order is None:
         return merged
-    return _ordered(merged, order, target, identity)
+    return _ordered(merged, [identity(item) for item in order], target, identity)
 
 
 def _is_directive(item: Any, directive: str) -> bool:
     # An item that also has fields is a change of that item, not of the list.
     return isinstance(item, dict) and item.get(DIRECTIVE) == directive and len(item) == 1
+
+
+def _is_deletion(item: Any) -> bool:
+    return isinstance(item, dict) and item.get(DIRECTIVE) == "delete"
 
 
 def _merge_items(target: list[Any], patch: list[Any], schema: ListOf) -> list[Any]:
@@ -142,16 +151,16 @@ def _hashable(value: Any) -> Any:
 
 def _ordered(
     merged: list[Any],
-    order: list[Any] | None,
+    order: list[Any],
     original: list[Any],
     identity: Callable[[Any], Any],
 ) -> list[Any]:
-    """``merged`` in the order asked for.
+    """``merged`` in the order asked for, given as identities.
 
     Items that the order does not name keep their old place relative to named ones that were there
     before, and come after new ones.
     """
-    wanted = {_hashable(identity(item)): n for n, item in enumerate(order or [])}
+    wanted = {_hashable(item): n for n, item in enumerate(order)}
     before = {_hashable(identity(item)): n for n, item in enumerate(original)}
     named = sorted(
         (item for item in merged if _hashable(identity(item)) in wanted),

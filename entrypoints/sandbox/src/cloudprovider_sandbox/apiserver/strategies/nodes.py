@@ -16,20 +16,18 @@ from cloudprovider_sandbox.apiserver.status import (
 )
 from cloudprovider_sandbox.apiserver.strategies.base import Json, Strategy
 
+_TAINT_FIELDS = ("Key", "Value", "Effect")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_FIXED = (
-    "node updates may only change labels, taints, or capacity (or configSource, if the "
-    "DynamicKubeletConfig feature gate is enabled)"
-)
+_FIXED = 'node updates may not change {} except from "" to valid'
 
 
 class NodeStrategy(Strategy):
     """Node. The kubelet creates nodes with a status, so create keeps it."""
 
     def default(self, obj: Json) -> None:
-        obj.setdefault("spec", {})
-        obj.setdefault("status", {})
-        status = obj["status"]
+        spec, status = obj.setdefault("spec", {}), obj.setdefault("status", {})
+        if spec.get("podCIDR") and not spec.get("podCIDRs"):
+            spec["podCIDRs"] = [spec["podCIDR"]]
         if "capacity" in status and "allocatable" not in status:
             status["allocatable"] = status["capacity"]
 
@@ -37,17 +35,17 @@ class NodeStrategy(Strategy):
         pass
 
     def validate(self, obj: Json) -> list[FieldError]:
-        return _taints(obj["spec"].get("taints") or []) + _addresses(obj["status"])
+        spec = obj["spec"]
+        errors = _pod_cidrs(spec.get("podCIDRs") or [])
+        return errors + _taints(spec.get("taints") or []) + _addresses(obj["status"])
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
         errors = []
         after, before = new["spec"], old.get("spec") or {}
-        for name in ("providerID", "podCIDR"):
-            if before.get(name) and after.get(name) != before[name]:
-                errors.append(forbidden_field(f"spec.{name}", _FIXED))
         if before.get("podCIDRs") and after.get("podCIDRs") != before["podCIDRs"]:
-            why = 'node updates may not change podCIDR except from "" to valid'
-            errors.append(forbidden_field("spec.podCIDRs", why))
+            errors.append(forbidden_field("spec.podCIDRs", _FIXED.format("podCIDR")))
+        if before.get("providerID") and after.get("providerID") != before["providerID"]:
+            errors.append(forbidden_field("spec.providerID", _FIXED.format("providerID")))
         return errors
 
     def validate_status(self, new: Json, old: Json) -> list[FieldError]:
@@ -59,9 +57,17 @@ def _addresses(status: Json) -> list[FieldError]:
     errors = []
     for index, address in enumerate(status.get("addresses") or []):
         if address in seen:
-            errors.append(duplicate(f"status.addresses[{index}]", address))
+            shown = {"Type": address.get("type"), "Address": address.get("address")}
+            errors.append(duplicate(f"status.addresses[{index}]", shown))
         seen.append(address)
     return errors
+
+
+def _pod_cidrs(cidrs: list[str]) -> list[FieldError]:
+    if len(cidrs) - len([cidr for cidr in cidrs if ":" in cidr]) > 1:
+        why = "may specify no more than one CIDR for each IP family"
+        return [invalid_value("spec.podCIDRs", cidrs, why)]
+    return []
 
 
 def _taints(taints: list[Json]) -> list[FieldError]:
@@ -79,6 +85,8 @@ def _taints(taints: list[Json]) -> list[FieldError]:
         elif effect not in EFFECTS:
             errors.append(unsupported(f"{field}.effect", effect, EFFECTS))
         if (key, effect) in seen:
-            errors.append(duplicate(field, taint))
+            shown = {name: taint.get(name[0].lower() + name[1:]) or "" for name in _TAINT_FIELDS}
+            why = "taints must be unique by key and effect pair"
+            errors.append(duplicate(field, shown | {"TimeAdded": None}, why))
         seen.add((key, effect))
     return errors

@@ -69,8 +69,6 @@ def set_defaults(service: Json) -> None:
     if kind_of(service) == LOAD_BALANCER:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
         _default_ingress(service)
-    if spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]]
 
 
 def _default_ports(spec: Json) -> None:
@@ -86,11 +84,22 @@ def _default_ingress(service: Json) -> None:
             ingress.setdefault("ipMode", "VIP")
 
 
+def fill_cluster_ips(service: Json) -> None:
+    """``clusterIPs`` from ``clusterIP``."""
+    spec = service["spec"]
+    if spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+
 def set_families(service: Json, families: Sequence[str], old: Json | None = None) -> None:
     """``ipFamilyPolicy`` and ``ipFamilies`` for a cluster that has ``families``."""
     spec = service["spec"]
     if not needs_cluster_ip(service):
         return
+    if is_headless(service) and not spec.get("selector"):
+        # Its endpoints are somebody else's business: any family may come.
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack")
+        families = [*families, *(name for name in ("IPv4", "IPv6") if name not in families)]
     if "ipFamilyPolicy" not in spec:
         many = max(len(spec.get("clusterIPs") or []), len(spec.get("ipFamilies") or []))
         spec["ipFamilyPolicy"] = "RequireDualStack" if many > 1 else "SingleStack"

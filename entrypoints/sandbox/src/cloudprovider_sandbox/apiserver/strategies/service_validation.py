@@ -41,7 +41,7 @@ def _type_rules(spec: Json, service: Json) -> list[FieldError]:
     errors = []
     kind, ports = spec["type"], spec.get("ports")
     if kind not in rules.TYPES:
-        return [unsupported("spec.type", kind, rules.TYPES)]
+        return [unsupported("spec.type", kind, sorted(rules.TYPES))]
     if not ports and not rules.is_headless(service) and kind != rules.EXTERNAL_NAME:
         errors.append(required("spec.ports"))
     if kind in {rules.LOAD_BALANCER, rules.NODE_PORT} and rules.is_headless(service):
@@ -134,7 +134,7 @@ def _repeated_ports(ports: list[Json], kind: str) -> list[FieldError]:
         if name and name in names:
             errors.append(duplicate(f"{field}.name", name))
         if pair in seen:
-            errors.append(duplicate(field, {"port": port.get("port"), "protocol": pair[0]}))
+            errors.append(duplicate(field, _as_go(pair)))
         node = (port["protocol"], port.get("nodePort"))
         if kind != rules.CLUSTER_IP and node[1] and node in nodes:
             errors.append(duplicate(f"{field}.nodePort", node[1]))
@@ -142,6 +142,12 @@ def _repeated_ports(ports: list[Json], kind: str) -> list[FieldError]:
         seen.add(pair)
         nodes.add(node)
     return errors
+
+
+def _as_go(pair: tuple[str, Any]) -> Json:
+    """How kube-apiserver shows a repeated port: only protocol and number are filled in."""
+    shown = {"Name": "", "Protocol": pair[0], "AppProtocol": None, "Port": pair[1]}
+    return shown | {"TargetPort": 0, "NodePort": 0}
 
 
 def _affinity(spec: Json) -> list[FieldError]:
@@ -176,7 +182,7 @@ def _policies(spec: Json, service: Json) -> list[FieldError]:
     policies = ("SingleStack", "PreferDualStack", "RequireDualStack")
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in policies:
-        errors.append(unsupported("spec.ipFamilyPolicy", policy, policies))
+        errors.append(unsupported("spec.ipFamilyPolicy", policy, sorted(policies)))
     return errors
 
 
@@ -187,7 +193,7 @@ def _load_balancer_fields(spec: Json) -> list[FieldError]:
         if not is_balancer:
             errors.append(forbidden_field("spec.LoadBalancerSourceRanges", _ONLY_LB))
         for index, cidr in enumerate(spec["loadBalancerSourceRanges"]):
-            errors += _cidr(cidr, f"spec.loadBalancerSourceRanges[{index}]")
+            errors += _cidr(cidr, f"spec.LoadBalancerSourceRanges[{index}]")
     if spec.get("allocateLoadBalancerNodePorts") is not None and not is_balancer:
         errors.append(forbidden_field("spec.allocateLoadBalancerNodePorts", _ONLY_LB))
     name = spec.get("loadBalancerClass")
@@ -225,7 +231,7 @@ def validate_update(new: Json, old: Json) -> list[FieldError]:
     if rules.needs_health_check_port(old) and rules.needs_health_check_port(new):
         port = after.get("healthCheckNodePort")
         if port != before.get("healthCheckNodePort"):
-            errors.append(invalid_value("spec.healthCheckNodePort", port, _IMMUTABLE))
+            errors.append(forbidden_field("spec.healthCheckNodePort", _IMMUTABLE))
     if rules.kind_of(old) == rules.kind_of(new) == rules.LOAD_BALANCER:
         name = after.get("loadBalancerClass")
         if name != before.get("loadBalancerClass"):

@@ -43,10 +43,12 @@ class ServiceStrategy(Strategy):
 
     def prepare_create(self, obj: Json) -> None:
         obj["status"] = {"loadBalancer": {}}
+        rules.fill_cluster_ips(obj)
 
     def prepare_update(self, new: Json, old: Json) -> None:
         super().prepare_update(new, old)
         rules.keep_allocated(new, old)
+        rules.fill_cluster_ips(new)
         rules.drop_unneeded(new, old)
         rules.set_families(new, list(self.pools), old)
 
@@ -107,7 +109,7 @@ class ServiceStrategy(Strategy):
         except OutOfRange:
             why = (
                 f"failed to allocate IP {address}: the provided network does not match the current "
-                f"range; the range of valid IPs is {pool.network}"
+                "range"
             )
         raise self._invalid(service, status.invalid_value("spec.clusterIPs", held, why))
 

@@ -1,0 +1,99 @@
+"""Authorization in the sandbox: the roles that every API server brings, and a manifest's own.
+
+Shows whether the RBAC that a manifest grants is enough. Source of the roles and their bindings:
+``spec/ccm-core.md`` 4.9.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from cloudprovider_sandbox.kube import Kube, KubeError
+
+_API = "rbac.authorization.k8s.io"
+_PLURALS = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ServiceAccount": "serviceaccounts",
+}
+
+Rule = tuple[str, str, str]  #: API group, resources, verbs; each blank-separated
+
+_EVENTS: Rule = ("core events.k8s.io", "events", "create update patch")
+_CONTROLLERS: Mapping[str, tuple[Rule, ...]] = {
+    "node-controller": (
+        ("core", "nodes", "get list watch update delete patch"),
+        ("core", "nodes/status", "patch update"),
+        ("core", "pods", "get list watch delete"),
+        ("core", "pods/status", "patch update"),
+        _EVENTS,
+    ),
+    "service-controller": (
+        ("core", "services", "get list watch"),
+        ("core", "services/status", "patch update"),
+        ("core", "nodes", "list watch"),
+        _EVENTS,
+    ),
+    "route-controller": (
+        ("core", "nodes", "list watch"),
+        ("core", "nodes/status", "patch"),
+        _EVENTS,
+    ),
+}
+
+
+def apply_rbac(kube: Kube, manifest: pathlib.Path) -> None:
+    """Create the built-in roles of the controllers and everything that ``manifest`` holds.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else than roles, bindings and ServiceAccounts.
+
+    """
+    documents = yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
+    for body in (*_built_in(), *(document for document in documents if document)):
+        try:
+            kube.create(_collection(body), body)
+        except KubeError as error:
+            if error.status != 409:
+                raise
+
+
+def _built_in() -> Iterator[dict[str, Any]]:
+    for account, rules in _CONTROLLERS.items():
+        name = f"system:controller:{account}"
+        role = {"kind": "ClusterRole", "metadata": {"name": name}, "rules": list(_rules(rules))}
+        subject = {"kind": "ServiceAccount", "name": account, "namespace": "kube-system"}
+        binding = {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": _API, "kind": "ClusterRole", "name": name},
+            "subjects": [subject],
+        }
+        yield {"apiVersion": f"{_API}/v1", **role}
+        yield {"apiVersion": f"{_API}/v1", **binding}
+
+
+def _rules(rules: Iterable[Rule]) -> Iterator[dict[str, list[str]]]:
+    for groups, resources, verbs in rules:
+        yield {
+            "apiGroups": ["" if group == "core" else group for group in groups.split()],
+            "resources": resources.split(),
+            "verbs": verbs.split(),
+        }
+
+
+def _collection(body: Mapping[str, Any]) -> str:
+    plural = _PLURALS.get(body["kind"])
+    if plural is None:
+        raise ValueError(f"{body['kind']} {body['metadata']['name']}: only RBAC belongs here")
+    group, _, version = body["apiVersion"].rpartition("/")
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    namespace = body["metadata"].get("namespace", "")
+    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
