@@ -60,6 +60,7 @@ class Bench:
     cluster: Cluster
     kubeconfig: pathlib.Path
     instances: list[EmulatedInstance] = dataclasses.field(default_factory=list)
+    processes: list[Process] = dataclasses.field(default_factory=list)
 
     def launch(self, count: int) -> list[EmulatedInstance]:
         """Start instances that are no nodes yet."""
@@ -86,8 +87,28 @@ class Bench:
             f"--secure-port={port or free_port()}",
             *flags,
         ]
-        log = self.folder / "manager.log"
-        return Process(arguments, environment=self.cloud.environment, log=log)
+        log = self.folder / f"manager-{len(self.processes)}.log"
+        process = Process(arguments, environment=self.cloud.environment, log=log)
+        self.processes.append(process)
+        return process
+
+    def wait(self, done: Callable[[], object], what: str, *, timeout: float = 120.0) -> None:
+        """See :func:`wait_for`. Raises BenchmarkError, too, if a manager ends by itself."""
+
+        def watch() -> bool:
+            for process in self.processes:
+                process.check()
+            return bool(done())
+
+        wait_for(watch, what, timeout=timeout)
+
+    def now(self) -> float:
+        """Seconds on the clock of all records."""
+        return time.monotonic()
+
+    def calls(self, since: int = -1) -> list[Record]:
+        """Calls to the cloud."""
+        return self.cloud.calls(since)
 
     def work(
         self, act: Callable[[], object], done: Callable[[], object] | None = None, what: str = ""
@@ -96,7 +117,7 @@ class Bench:
         calls, requests = self.cloud.last(), self.cluster.last()
         act()
         if done is not None:
-            wait_for(done, what or "the work is done")
+            self.wait(done, what or "the work is done")
         self.settle()
         return Work(self.cloud.calls(calls), self.cluster.requests(requests))
 

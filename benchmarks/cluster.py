@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -52,11 +52,14 @@ class _Object(msgspec.Struct):
 class Cluster:
     """An API server; notes when Services get and lose their address and nodes become usable.
 
-    All times are seconds on the monotonic clock of this machine.
+    Args:
+        clock: Seconds for those notes; the default is shared by all processes of this machine.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.server = ApiServer()
+        self._clock = clock
         self.created: dict[str, float] = {}  #: of Services and nodes, by name
         self.addressed: dict[str, float] = {}  #: Services with an address
         self.removed: dict[str, float] = {}  #: Services that are gone
@@ -67,7 +70,7 @@ class Cluster:
     def _note(self, storage: str, change: Change) -> None:
         if storage not in ("services", "nodes"):
             return
-        now, name = time.monotonic(), change.entry.key[1]
+        now, name = self._clock(), change.entry.key[1]
         if change.type == "ADDED":
             self.created[name] = now
         if change.type == "DELETED":

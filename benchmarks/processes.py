@@ -25,6 +25,7 @@ class Process:
     ) -> None:
         self.log = log
         self.started = time.monotonic()
+        self._ended = False  # by us
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -39,19 +40,21 @@ class Process:
         return self._popen.pid
 
     def check(self) -> None:
-        """Raises BenchmarkError if it has ended."""
+        """Raises BenchmarkError if it has ended by itself."""
         code = self._popen.poll()
-        if code is not None:
+        if code is not None and not self._ended:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise BenchmarkError(f"a process ended with {code}; the end of {self.log}:\n{tail}")
 
     def kill(self) -> None:
         """SIGKILL."""
+        self._ended = True
         self._popen.kill()
         self._popen.wait()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after a while."""
+        self._ended = True
         self._popen.terminate()
         try:
             self._popen.wait(25)

@@ -18,6 +18,9 @@ from cloudprovider_manager.release import version
 # Not __name__, which is __main__ where this is run with -m.
 _log = logging.getLogger("cloudprovider_manager.main")
 
+#: Seconds after which a signal is seen at the latest.
+_SIGNAL_LATENCY = 0.5
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the manager with ``argv`` and return the exit code.
@@ -87,7 +90,10 @@ def _until_signal(options: Options) -> int:
             _log.exception("the manager failed")
 
     # The main thread does nothing but wait, so a signal's handler finds no lock of ours taken.
-    concurrency.start_thread(run, name="manager").join()
+    manager = concurrency.start_thread(run, name="manager")
+    while manager.is_alive():
+        # Never without a limit: a signal that comes just before the wait would not end it.
+        manager.join(_SIGNAL_LATENCY)
     return codes[0] if codes else 1
 
 

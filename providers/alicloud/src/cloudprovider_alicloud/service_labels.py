@@ -14,7 +14,10 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 class ServiceLabels:
-    """Patches labels with ``client``. The UID in the patch guards a namesake."""
+    """Patches labels with ``client``. The UID in the patch guards a namesake.
+
+    Through the status subresource, as the finalizer is: less permission is needed.
+    """
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
@@ -30,7 +33,7 @@ class ServiceLabels:
         body = {"metadata": {"uid": meta.uid, "labels": dict(labels)}}
         answer = self._client.raw(
             "PATCH",
-            f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}",
+            f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}/status",
             body=msgspec.json.encode(body),
             content_type=MERGE_PATCH,
         )

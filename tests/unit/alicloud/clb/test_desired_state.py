@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 from clb_world import CLUSTER, NAME, PREFIX, UID, make_node, make_service
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudprovider.errors import InvalidConfiguration
 from cloudprovider.models import Node, ServicePort, Taint
@@ -355,3 +357,23 @@ class TestChangesOfNodes:
     def test_matter_only_if_they_change_who_is_a_backend(self, old, new, annotations, changed):
         change = NodeChange.of(old, new)
         assert change.changes_servers(values_of(**annotations)) is changed
+
+    @given(
+        kinds=st.lists(
+            st.tuples(st.integers(0, 3), st.sampled_from(["", "master"]), st.sampled_from("obn")),
+            max_size=8,
+        )
+    )
+    def test_agree_with_comparing_everything(self, kinds):
+        old: list[Node] = []
+        new: list[Node] = []
+        for index, (instance, role, where) in enumerate(kinds):
+            labels = {"node-role.kubernetes.io/master": ""} if role else {}
+            node = make_node(f"n{index}", f"cn-hangzhou.i-{instance}", labels=labels)
+            if where in "ob":
+                old.append(node)
+            if where in "nb":
+                new.append(node)
+        values = values_of()
+        expected = set(backend_servers(old, values)) != set(backend_servers(new, values))
+        assert NodeChange.of(old, new).changes_servers(values) is expected

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables, one request a line
 """One conversation with an API server, the same for ours and a real one.
 
 ``answers.json`` holds what kube-apiserver 1.36.3 answered, masked; ``tests/e2e/kubectl`` records it
@@ -155,6 +156,10 @@ UPDATES = _steps(
     ("status clear", "PATCH", "/u1/status", {"status": {"loadBalancer": {"ingress": None}}}, STRATEGIC),
     ("status empty list", "PATCH", "/u1/status", {"status": {"loadBalancer": {"ingress": []}}}, STRATEGIC),
     ("spec by status", "PATCH", "/u1/status", {"spec": {"type": "ClusterIP"}}, MERGE),
+    ("spec and status by status", "PATCH", "/u1/status", {"spec": {"type": "NodePort"}, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}, MERGE),
+    ("status of a cluster ip", "PATCH", "/d1/status", {"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}, MERGE),
+    ("managed fields emptied", "PATCH", "/d1", {"metadata": {"managedFields": []}}, MERGE),
+    ("managed fields reset", "PATCH", "/d1", {"metadata": {"managedFields": [{}]}}, MERGE),
     ("status by main", "PATCH", "/u1", {"status": {"loadBalancer": {"ingress": [{"ip": "9.9.9.9"}]}}}, MERGE),
     ("label by status", "PATCH", "/u1/status", {"metadata": {"labels": {"x": "y"}}}, MERGE),
     ("empty patch", "PATCH", "/u1", {}, STRATEGIC),
@@ -163,6 +168,20 @@ UPDATES = _steps(
     ("port order", "PATCH", "/u1", {"spec": {"$setElementOrder/ports": [{"port": 8080}, {"port": 80}, {"port": 443}]}}, STRATEGIC),
     ("port delete", "PATCH", "/u1", {"spec": {"ports": [{"port": 8080, "$patch": "delete"}]}}, STRATEGIC),
     ("port replace", "PATCH", "/u1", {"spec": {"ports": [{"$patch": "replace"}, {"port": 81, "name": "a"}]}}, STRATEGIC),
+    ("first item of two lists", "PATCH", "/d2", {"spec": {"ports": [{"port": 80, "protocol": "UDP", "name": "u"}, {"port": 80, "protocol": "TCP", "name": "t"}]}}, STRATEGIC),
+    ("unschedule nothing", "PATCH", "/d2", {"spec": {"publishNotReadyAddresses": False}}, MERGE),
+    ("empty strings", "PATCH", "/d2", {"spec": {"loadBalancerIP": "", "externalName": ""}}, MERGE),
+    ("null map", "PATCH", "/d2", {"metadata": {"labels": None, "annotations": {}}}, MERGE),
+    ("node port change", "PATCH", "/d2", {"spec": {"ports": [{"port": 80, "name": "t", "nodePort": 31999}]}}, MERGE),
+    ("node port zero", "PATCH", "/d2", {"spec": {"ports": [{"port": 80, "name": "t", "nodePort": 0}]}}, MERGE),
+    ("ports renamed", "PATCH", "/d2", {"spec": {"ports": [{"port": 80, "name": "z"}]}}, MERGE),
+    ("headless from none", "PATCH", "/d2", {"spec": {"clusterIP": "None"}}, MERGE),
+    ("source ranges", "PATCH", "/d3", {"spec": {"loadBalancerSourceRanges": ["10.0.0.0/8", " 1.2.3.4/32 "]}}, MERGE),
+    ("class on none", "PATCH", "/d3", {"spec": {"loadBalancerClass": ""}}, MERGE),
+    ("balancer to cluster ip with class", "PATCH", "/d12", {"spec": {"type": "ClusterIP"}}, MERGE),
+    ("external name to cluster ip", "PATCH", "/d8", {"spec": {"type": "ClusterIP", "ports": [{"port": 80}]}}, MERGE),
+    ("owner", "PATCH", "/d3", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]}}, MERGE),
+    ("owner without uid", "PATCH", "/d3", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n"}]}}, MERGE),
     ("no merge key", "PATCH", "/u1", {"spec": {"ports": [{"name": "a"}]}}, STRATEGIC),
     ("bad directive", "PATCH", "/u1", {"spec": {"$patch": "foo"}}, STRATEGIC),
     ("selector merges", "PATCH", "/u1", {"spec": {"selector": {"tier": "web"}}}, STRATEGIC),

@@ -84,7 +84,7 @@ def _omitted(schema: Schema, value: Any) -> bool:
         return not value and not schema.keep_zero
     if isinstance(schema, Struct):
         return not value and not schema.always and not schema.open
-    return not value
+    return not value and not (isinstance(schema, ListOf) and schema.keep_empty)
 
 
 def _map(schema: MapOf, value: dict[str, Any], unknown: list[str], field: str) -> dict[str, Any]:

@@ -48,6 +48,10 @@ _VALUE_TEXT = (
     "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
     f"'12345', regex used for validation is '{_VALUE}')"
 )
+_QUALIFIED_TEXT = (
+    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', with an optional "
+    "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
 ANNOTATIONS_LIMIT = 256 * 1024
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
@@ -71,23 +75,23 @@ def dns_problem(name: str, rule: NameRule) -> str:
     return "" if pattern.fullmatch(name) else text
 
 
-def qualified_problem(key: str) -> str:
-    """What is wrong with a label key, annotation key or finalizer; empty if nothing."""
+def qualified_problems(key: str) -> list[str]:
+    """What is wrong with a label key, annotation key or finalizer."""
     prefix, slash, name = key.rpartition("/")
-    if slash and not prefix:
-        return "prefix part must be non-empty"
     if "/" in prefix:
-        return (
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', with an "
-            "optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        )
-    if prefix and (problem := dns_problem(prefix, "subdomain")):
-        return f"prefix part {problem}"
+        return [_QUALIFIED_TEXT]
+    problems = []
+    if slash and not prefix:
+        problems.append("prefix part must be non-empty")
+    elif prefix and (problem := dns_problem(prefix, "subdomain")):
+        problems.append(f"prefix part {problem}")
     if not name:
-        return "name part must be non-empty"
-    if len(name) > 63:
-        return "name part must be no more than 63 bytes"
-    return "" if re.fullmatch(_QUALIFIED, name) else _NAME_PART
+        problems.append("name part must be non-empty")
+    elif len(name) > 63:
+        problems.append("name part must be no more than 63 bytes")
+    if not re.fullmatch(_QUALIFIED, name):
+        problems.append(_NAME_PART)
+    return problems
 
 
 def label_value_problem(value: str) -> str:
@@ -101,8 +105,7 @@ def validate_labels(labels: Any, field: str) -> list[FieldError]:
     """The errors of a map of labels."""
     errors = []
     for key, value in (labels or {}).items():
-        if problem := qualified_problem(key):
-            errors.append(invalid_value(field, key, problem))
+        errors += [invalid_value(field, key, problem) for problem in qualified_problems(key)]
         if problem := label_value_problem(value):
             errors.append(invalid_value(field, value, problem))
     return errors
@@ -119,8 +122,8 @@ def validate(meta: Json, rule: NameRule) -> list[FieldError]:
     size = 0
     for key, value in (meta.get("annotations") or {}).items():
         size += len(key) + len(value)
-        if problem := qualified_problem(key.lower()):
-            errors.append(invalid_value("metadata.annotations", key, problem))
+        problems = qualified_problems(key.lower())
+        errors += [invalid_value("metadata.annotations", key, problem) for problem in problems]
     if size > ANNOTATIONS_LIMIT:
         errors.append(too_long("metadata.annotations", ANNOTATIONS_LIMIT))
     return errors + _validate_finalizers(meta) + _validate_owners(meta)
@@ -130,8 +133,8 @@ def _validate_finalizers(meta: Json) -> list[FieldError]:
     errors = []
     for index, name in enumerate(meta.get("finalizers") or []):
         field = f"metadata.finalizers[{index}]"
-        if problem := qualified_problem(name):
-            errors.append(invalid_value(field, name, problem))
+        if problems := qualified_problems(name):
+            errors += [invalid_value(field, name, problem) for problem in problems]
         elif "/" not in name and name not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid_value(field, name, why))
@@ -140,10 +143,10 @@ def _validate_finalizers(meta: Json) -> list[FieldError]:
 
 def _validate_owners(meta: Json) -> list[FieldError]:
     errors = []
-    for index, owner in enumerate(meta.get("ownerReferences") or []):
+    for owner in meta.get("ownerReferences") or []:
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
-                field = f"metadata.ownerReferences[{index}].{name}"
+                field = f"metadata.ownerReferences.{name}"
                 errors.append(invalid_value(field, "", "must not be empty"))
     return errors
 
@@ -180,8 +183,10 @@ def keep_system_fields(new: Json, old: Json) -> None:
 
 def drop_empty(meta: Json) -> None:
     """Leave out empty maps, lists and nulls, as the API server's encoder does."""
-    for name in [name for name, value in meta.items() if value is None or value in ({}, [], "")]:
-        del meta[name]
+    empty = [name for name, value in meta.items() if value is None or value in ({}, [], "")]
+    for name in empty:
+        if name != "managedFields":  # an empty list there is an order to forget them
+            del meta[name]
 
 
 def generated_name(base: str, choice: Callable[[str], str]) -> str:

@@ -252,7 +252,7 @@ class Registry:
         if subresource:
             errors += strategy.validate_status(new, old)
         else:
-            errors += strategy.validate(new) + strategy.validate_update(new, old)
+            errors += strategy.validate_update(new, old)
         if errors:
             raise status.invalid(resource, key[1], errors)
 

@@ -66,6 +66,7 @@ class ListOf(Schema):
     unique: bool = False
     merge: bool = False
     merge_key: str = ""
+    keep_empty: bool = False  #: an empty list is not the same as absence
     key_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

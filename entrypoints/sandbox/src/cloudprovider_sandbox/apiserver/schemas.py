@@ -28,13 +28,10 @@ from cloudprovider_sandbox.apiserver.schema import (
     struct,
 )
 
-OWNER_REFERENCE = struct(
-    apiVersion=STR_PTR,
-    kind=STR_PTR,
-    name=STR_PTR,
-    uid=STR_PTR,
-    controller=BOOL_PTR,
-    blockOwnerDeletion=BOOL_PTR,
+OWNER_REFERENCE = Struct(
+    dict.fromkeys(("apiVersion", "kind", "name", "uid"), STR_PTR)
+    | dict.fromkeys(("controller", "blockOwnerDeletion"), BOOL_PTR),
+    atomic=True,
 )
 OBJECT_META = struct(
     always=True,
@@ -52,7 +49,7 @@ OBJECT_META = struct(
     annotations=STR_MAP,
     ownerReferences=keyed(OWNER_REFERENCE, "uid"),
     finalizers=ListOf(STR, unique=True, merge=True),
-    managedFields=ListOf(OPAQUE),
+    managedFields=ListOf(OPAQUE, keep_empty=True),
 )
 CONDITION = struct(
     type=STR_PTR,

@@ -83,13 +83,15 @@ class Table:
 
     def apply(self, change: Change) -> None:
         """Make ``change`` the newest and wake the watchers."""
-        key = change.entry.key
+        key, keys = change.entry.key, self._sorted
         if change.type == "DELETED":
             del self.objects[key]
+            if keys is not None:
+                del keys[bisect.bisect_left(keys, key)]
         else:
             self.objects[key] = change.entry
-        if change.type != "MODIFIED":
-            self._sorted = None
+            if keys is not None and change.type == "ADDED":
+                bisect.insort(keys, key)
         self._changes.append(change)
         self._versions.append(change.version)
         if len(self._changes) > 2 * self._limit:

@@ -82,15 +82,16 @@ def _instance_id(text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class NodeChange:
-    """Two lists of nodes, and those that are not the same object in both.
+    """The difference of two lists of nodes, made once for all Services.
 
-    Made once for all Services: each then looks at the few nodes that changed.
+    Each Service then looks at the few nodes that changed, not at thousands that did not.
     """
 
     old: Sequence[Node]
     new: Sequence[Node]
-    gone: Sequence[Node]
-    come: Sequence[Node]
+    gone: Sequence[Node]  #: in ``old``, and not the same object in ``new``
+    come: Sequence[Node]  #: the other way round
+    twins: Sequence[Node]  #: unchanged ones that name the instance of a changed one
 
     @classmethod
     def of(cls, old: Sequence[Node], new: Sequence[Node]) -> NodeChange:
@@ -98,17 +99,20 @@ class NodeChange:
         before, after = {id(node) for node in old}, {id(node) for node in new}
         gone = [node for node in old if id(node) not in after]
         come = [node for node in new if id(node) not in before]
-        return cls(old, new, gone, come)
+        instances = {instance_id(node) for node in (*gone, *come)}
+        same = (node for node in new if id(node) in before)
+        twins = [node for node in same if instance_id(node) in instances]
+        return cls(old, new, gone, come, twins)
 
     def changes_servers(self, values: Values) -> bool:
         """Whether it changes who is a backend under ``values``."""
-        if _servers(self.gone, values) == _servers(self.come, values):
+        gone, come = (
+            set(backend_servers(self.gone, values)),
+            set(backend_servers(self.come, values)),
+        )
+        if gone == come:
             return False
-        return _servers(self.old, values) != _servers(self.new, values)
-
-
-def _servers(nodes: Iterable[Node], values: Values) -> set[str]:
-    return set(backend_servers(nodes, values))
+        return bool((gone ^ come) - set(backend_servers(self.twins, values)))
 
 
 def unusable_nodes(nodes: Iterable[Node], values: Values) -> list[str]:

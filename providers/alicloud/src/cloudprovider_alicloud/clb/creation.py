@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider.errors import CloudProviderError, RetryLater
+from cloudprovider.errors import CloudProviderError, RetryLater, unexpected
 from cloudprovider.models import Service
 from cloudprovider.toolkit.ownership import Owner
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
@@ -87,7 +87,7 @@ class Creator:
             created = self._attempt(operation.params, service, remembered)
         remembered.balancer_id = created.id
         remembered.create_unknown_at = remembered.conflict_at = None
-        self.record(service, remembered, created.id)
+        self._record_early(service, remembered, created.id)
         return created
 
     def _attempt(
@@ -138,18 +138,28 @@ class Creator:
     def record(self, service: Service, remembered: Remembered, balancer_id: str) -> None:
         """Write the id to the Service, unless it is there.
 
-        A failure is logged, not raised: the tags find the load balancer too, and the next pass
-        tries again.
+        Raises:
+            CloudProviderError: it could not be written. A pass must not count as done then: nothing
+                would try again, and a deletion would have only the tags to go by.
+
         """
         labels = service.metadata.labels or {}
         if balancer_id in (labels.get(names.LABEL_ID), remembered.recorded_id):
             return
         try:
             self.recorder(service, {names.LABEL_ID: balancer_id})
-        except Exception:  # noqa: BLE001 - whatever the Kubernetes client raises
-            _log.exception("writing load balancer %s to Service %s", balancer_id, service.key)
-        else:
-            remembered.recorded_id = balancer_id
+        except CloudProviderError:
+            raise
+        except Exception as error:
+            raise unexpected(error) from error
+        remembered.recorded_id = balancer_id
+
+    def _record_early(self, service: Service, remembered: Remembered, balancer_id: str) -> None:
+        """As soon as the id is known; if that fails, the end of the pass tries again and raises."""
+        try:
+            self.record(service, remembered, balancer_id)
+        except CloudProviderError as error:
+            _log.warning("%s: id %s not written yet: %s", service.key, balancer_id, error)
 
     def unsettled(self, remembered: Remembered) -> bool:
         """Whether a create call without an answer may still take effect."""

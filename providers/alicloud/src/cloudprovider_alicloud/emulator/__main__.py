@@ -27,16 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed=arguments.seed,
         )
     )
-    stop = current().event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     emulator.start()
     try:
         _introduce(emulator, arguments.nodes, arguments.write_config)
-        stop.wait()
+        while True:
+            # Never without a limit: a signal that comes just before the wait would not end it.
+            current().sleep(0.5)
+    except KeyboardInterrupt:
+        return 0
     finally:
         emulator.stop()
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -224,7 +224,7 @@ def track_update(
     changed = _within(fields.owned(changed), manager)
     removed = _within(fields.owned(removed), manager)
     if not changed and not removed:
-        return _with_entries(new, base)
+        return _with_entries(new, [entry for entry in base if entry.get("fieldsV1")])
     entries = copy.deepcopy(base)
     mine = next((entry for entry in entries if manager.owns(entry)), None)
     for entry in entries:

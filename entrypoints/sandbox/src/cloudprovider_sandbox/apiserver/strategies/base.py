@@ -47,8 +47,8 @@ class Strategy:
         return []
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
-        """The errors of a change."""
-        return []
+        """The errors of a change, and of what it leads to."""
+        return self.validate(new)
 
     def validate_status(self, new: Json, old: Json) -> list[FieldError]:
         """The errors of a change through ``/status``."""

@@ -40,7 +40,7 @@ class NodeStrategy(Strategy):
         return errors + _taints(spec.get("taints") or []) + _addresses(obj["status"])
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
-        errors = []
+        errors = self.validate(new)
         after, before = new["spec"], old.get("spec") or {}
         if before.get("podCIDRs") and after.get("podCIDRs") != before["podCIDRs"]:
             errors.append(forbidden_field("spec.podCIDRs", _FIXED.format("podCIDR")))
@@ -76,8 +76,8 @@ def _taints(taints: list[Json]) -> list[FieldError]:
     for index, taint in enumerate(taints):
         field = f"metadata.taints[{index}]"
         key, effect, value = taint.get("key", ""), taint.get("effect", ""), taint.get("value") or ""
-        if problem := metadata.qualified_problem(key):
-            errors.append(invalid_value(f"{field}.key", key, problem))
+        problems = metadata.qualified_problems(key)
+        errors += [invalid_value(f"{field}.key", key, problem) for problem in problems]
         if problem := metadata.label_value_problem(value):
             errors.append(invalid_value(f"{field}.value", value, problem))
         if not effect:

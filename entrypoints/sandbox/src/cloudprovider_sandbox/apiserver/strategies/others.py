@@ -75,9 +75,11 @@ class EndpointSliceStrategy(Strategy):
         ]
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
+        errors = self.validate(new)
         if new.get("addressType") != old.get("addressType"):
-            return [invalid_value("addressType", new.get("addressType"), "field is immutable")]
-        return []
+            why = "field is immutable"
+            errors.append(invalid_value("addressType", new.get("addressType"), why))
+        return errors
 
 
 class LeaseStrategy(Strategy):
@@ -127,10 +129,11 @@ class WorkloadStrategy(Strategy):
         return errors
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
+        errors = self.validate(new)
         selector = new["spec"].get("selector")
         if selector != old["spec"].get("selector"):
-            return [invalid_value("spec.selector", selector, "field is immutable")]
-        return []
+            errors.append(invalid_value("spec.selector", selector, "field is immutable"))
+        return errors
 
 
 class PodStrategy(Strategy):

@@ -107,7 +107,7 @@ def _port(port: Json, field: str, *, multiple: bool) -> list[FieldError]:
         errors.append(unsupported(f"{field}.protocol", port["protocol"], PROTOCOLS))
     errors += _target_port(port.get("targetPort", 0), f"{field}.targetPort")
     app = port.get("appProtocol")
-    if app is not None and (problem := metadata.qualified_problem(app)):
+    for problem in [] if app is None else metadata.qualified_problems(app):
         errors.append(invalid_value(f"{field}.appProtocol", app, problem))
     return errors
 
@@ -200,8 +200,9 @@ def _load_balancer_fields(spec: Json) -> list[FieldError]:
     if name is not None:
         if not is_balancer:
             errors.append(forbidden_field("spec.loadBalancerClass", _ONLY_LB))
-        elif problem := metadata.qualified_problem(name):
-            errors.append(invalid_value("spec.loadBalancerClass", name, problem))
+        else:
+            problems = metadata.qualified_problems(name)
+            errors += [invalid_value("spec.loadBalancerClass", name, text) for text in problems]
     return errors
 
 
@@ -241,14 +242,11 @@ def validate_update(new: Json, old: Json) -> list[FieldError]:
 
 def validate_status(service: Json) -> list[FieldError]:
     """The errors of ``status.loadBalancer``."""
-    errors = []
     listed = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
     if listed and rules.kind_of(service) != rules.LOAD_BALANCER:
-        errors.append(
-            forbidden_field(
-                "status.loadBalancer.ingress", 'may only be used when `spec.type` is "LoadBalancer"'
-            )
-        )
+        why = "may only be used when `spec.type` is 'LoadBalancer'"
+        return [forbidden_field("status.loadBalancer.ingress", why)]
+    errors = []
     for index, ingress in enumerate(listed):
         errors += _ingress(ingress, f"status.loadBalancer.ingress[{index}]")
     return errors

@@ -47,6 +47,8 @@ class ServiceStrategy(Strategy):
 
     def prepare_update(self, new: Json, old: Json) -> None:
         super().prepare_update(new, old)
+        if new.get("spec", {}).get("type") != "LoadBalancer":
+            new["status"] = {**new.get("status", {}), "loadBalancer": {}}
         rules.keep_allocated(new, old)
         rules.fill_cluster_ips(new)
         rules.drop_unneeded(new, old)
@@ -56,7 +58,7 @@ class ServiceStrategy(Strategy):
         return validation.validate(obj)
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
-        return validation.validate_update(new, old)
+        return validation.validate_update(new, old) + validation.validate(new)
 
     def validate_status(self, new: Json, old: Json) -> list[FieldError]:
         return validation.validate_status(new)
