@@ -12,9 +12,8 @@ import ssl
 import urllib.error
 import urllib.request
 
-import pytest
-
 import apiserver_conversation
+import pytest
 from apiserver_conversation import converse, to_text
 from controlplane import ADMIN_TOKEN, ControlPlane, Unavailable
 

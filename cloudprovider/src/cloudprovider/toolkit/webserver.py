@@ -7,9 +7,11 @@ Used by the sandbox's API server, the emulators and the manager's health port. N
 from __future__ import annotations
 
 import dataclasses
+import logging
 import pathlib
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +19,8 @@ from cheroot import wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from cloudprovider.concurrency import Thread, current
+
+_log = logging.getLogger(__name__)
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -96,10 +100,22 @@ class WebServer:
 
 
 class _Server(wsgi.Server):
-    """Keeps quiet about broken connections; those are the client's business."""
+    """Logs what an application raised; broken connections are the client's business."""
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # noqa: ARG002
-        return
+        error = sys.exc_info()[1]
+        if error is not None and not _is_the_clients(error):
+            _log.error("%s", msg, exc_info=error)
+
+
+def _is_the_clients(error: BaseException) -> bool:
+    """Whether ``error``, or what it came from, is a connection that broke or was dropped."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionDropped | OSError):
+            return True
+        cause = cause.__context__
+    return False
 
 
 class _Gateway(wsgi.Gateway_10):

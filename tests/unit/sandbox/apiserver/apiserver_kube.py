@@ -51,7 +51,9 @@ class Kube:
     def reply(self, method, path, body=None, *, type="application/json", headers=None, **query):
         path, _, text = path.partition("?")
         asked = dict(urllib.parse.parse_qsl(text, keep_blank_values=True)) | query
-        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         sent = {"content-type": type, "user-agent": "tester/1", **(headers or {})}
         return self.server.handle(Request(method, path, asked, sent, data))
 

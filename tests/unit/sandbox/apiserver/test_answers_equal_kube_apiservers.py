@@ -6,7 +6,6 @@ import json
 import pathlib
 
 import pytest
-
 from apiserver_conversation import STEPS, WATCHES, converse
 from apiserver_kube import Kube
 

@@ -6,8 +6,8 @@ import base64
 import json
 
 import pytest
-
 from apiserver_kube import NODES, SVC, Kube
+
 from cloudprovider_sandbox.apiserver.auth import User
 from cloudprovider_sandbox.apiserver.rbac import RbacAuthorizer
 
@@ -72,7 +72,9 @@ def test_health_and_version_need_no_token(closed, path):
 
 def test_a_service_account_token_is_accepted_until_it_expires(closed):
     closed.post(
-        "/api/v1/namespaces/kube-system/serviceaccounts", {"metadata": {"name": "bot"}}, headers=ADMIN
+        "/api/v1/namespaces/kube-system/serviceaccounts",
+        {"metadata": {"name": "bot"}},
+        headers=ADMIN,
     )
     answer = token_for(closed, "bot", ADMIN, expirationSeconds=600)
     assert answer.body["status"]["expirationTimestamp"] == "2026-01-01T00:10:00Z"
@@ -141,7 +143,9 @@ class TestRbac:
         assert closed.get("/api/v1/services", headers=JOE).status == 403
 
     def test_a_subresource_is_a_resource_of_its_own(self, closed):
-        closed.post(SVC, {"metadata": {"name": "w"}, "spec": {"ports": [{"port": 1}]}}, headers=ADMIN)
+        closed.post(
+            SVC, {"metadata": {"name": "w"}, "spec": {"ports": [{"port": 1}]}}, headers=ADMIN
+        )
         joe = [{"kind": "User", "name": "joe"}]
         grant(closed, ["patch"], ["services/status"], subjects=joe)
         patch = {"type": "application/merge-patch+json", "headers": JOE}

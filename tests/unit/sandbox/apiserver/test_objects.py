@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from apiserver_kube import NODES, STRATEGIC, SVC, Kube
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
@@ -53,8 +52,12 @@ def test_a_stale_put_is_a_conflict_in_the_servers_words(kube):
 def test_a_put_for_another_uid_is_a_conflict(kube):
     body = kube.service("web").body
     body["metadata"] |= {"uid": "other", "resourceVersion": ""}
-    assert kube.put(f"{SVC}/web", body).body["message"].endswith(
-        f"UID in precondition: other, UID in object meta: {kube.get(f'{SVC}/web').meta['uid']}"
+    assert (
+        kube.put(f"{SVC}/web", body)
+        .body["message"]
+        .endswith(
+            f"UID in precondition: other, UID in object meta: {kube.get(f'{SVC}/web').meta['uid']}"
+        )
     )
 
 
@@ -69,7 +72,11 @@ def test_a_patch_with_an_old_version_is_a_conflict_and_without_none_is_not(kube)
 
 def test_server_fields_cannot_be_written(kube):
     made = kube.service("web").meta
-    change = {"creationTimestamp": None, "deletionTimestamp": "2020-01-01T00:00:00Z", "generation": 7}
+    change = {
+        "creationTimestamp": None,
+        "deletionTimestamp": "2020-01-01T00:00:00Z",
+        "generation": 7,
+    }
     answer = kube.patch(f"{SVC}/web", {"metadata": change})
     assert answer.status == 200
     assert answer.meta["creationTimestamp"] == made["creationTimestamp"]
@@ -122,7 +129,9 @@ def test_a_collection_is_deleted_by_selector(kube):
 
 def test_a_dry_run_answers_and_keeps_nothing(kube):
     before = kube.version
-    made = kube.post(SVC, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}}, dryRun="All")
+    made = kube.post(
+        SVC, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}}, dryRun="All"
+    )
     assert made.status == 201
     assert made.body["spec"]["clusterIP"] == "10.96.0.2"
     assert kube.version == before
@@ -138,13 +147,18 @@ def test_a_lease_is_created_by_put_and_needs_its_version_afterwards(kube):
     body = {"metadata": {"name": "l"}, "spec": {"holderIdentity": ""}}
     made = kube.put(f"{LEASES}/l", body)
     assert (made.status, made.body["spec"]) == (201, {"holderIdentity": ""})
-    assert kube.put(f"{LEASES}/l", body).causes == [("metadata.resourceVersion", "FieldValueInvalid")]
+    assert kube.put(f"{LEASES}/l", body).causes == [
+        ("metadata.resourceVersion", "FieldValueInvalid")
+    ]
     assert kube.put(f"{LEASES}/l", made.body).status == 200
 
 
 def test_workloads_count_generations_of_their_spec(kube):
     path = "/apis/apps/v1/namespaces/default/deployments"
-    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    pod = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
     spec = {"selector": {"matchLabels": {"a": "b"}}, "template": pod}
     assert kube.post(path, {"metadata": {"name": "d"}, "spec": spec}).meta["generation"] == 1
     kube.patch(f"{path}/d", {"metadata": {"labels": {"x": "y"}}})

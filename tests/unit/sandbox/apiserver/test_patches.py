@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables, one patch a line
 """The patch types as pure functions."""
 
 from __future__ import annotations

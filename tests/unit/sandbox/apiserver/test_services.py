@@ -5,8 +5,8 @@ with a real server's in the recorded answers.
 from __future__ import annotations
 
 import pytest
-
 from apiserver_kube import MERGE, STRATEGIC, SVC, Kube
+
 from cloudprovider_sandbox.apiserver.allocators import (
     Addresses,
     Numbers,
@@ -70,9 +70,12 @@ def test_a_health_check_port_comes_with_local_traffic_and_goes_with_it(kube):
     local = kube.patch(f"{SVC}/a", {"spec": {"externalTrafficPolicy": "Local"}})
     port = local.body["spec"]["healthCheckNodePort"]
     assert 30000 <= port <= 32767
-    assert kube.patch(f"{SVC}/a", {"metadata": {"labels": {"x": "y"}}}).body["spec"][
-        "healthCheckNodePort"
-    ] == port
+    assert (
+        kube.patch(f"{SVC}/a", {"metadata": {"labels": {"x": "y"}}}).body["spec"][
+            "healthCheckNodePort"
+        ]
+        == port
+    )
     cluster = kube.patch(f"{SVC}/a", {"spec": {"externalTrafficPolicy": "Cluster"}})
     assert "healthCheckNodePort" not in cluster.body["spec"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from apiserver_kube import SVC, Kube
+
 from cloudprovider_sandbox.apiserver.disk import StateDirectory
 
 
@@ -36,9 +36,17 @@ def test_a_rollback_ends_watches_and_forgets_history(kube):
 
 
 class TestDisk:
-    def reopened(self, folder):
+    @pytest.fixture(autouse=True)
+    def _closing(self):
+        self.opened = []
+        yield
+        for state in self.opened:
+            state.close()
+
+    def reopened(self, folder, **options):
         kube = Kube(namespaces=("default",))
-        state = StateDirectory(kube.server, folder)
+        state = StateDirectory(kube.server, folder, **options)
+        self.opened.append(state)
         return kube, state, state.open()
 
     def test_a_new_folder_keeps_what_the_server_has(self, tmp_path):
@@ -60,7 +68,9 @@ class TestDisk:
         again, _, _ = self.reopened(tmp_path)
         assert names(again) == ["a", "kubernetes"]
         assert again.get(f"{SVC}/a", headers={}).meta["labels"] == {"x": "y"}
-        assert [i["metadata"]["name"] for i in again.get(SVC, labelSelector="x=y").body["items"]] == ["a"]
+        assert [
+            i["metadata"]["name"] for i in again.get(SVC, labelSelector="x=y").body["items"]
+        ] == ["a"]
         assert again.service("c", type="NodePort").status == 201
 
     def test_a_torn_last_line_is_left_out(self, tmp_path, caplog):
@@ -74,8 +84,7 @@ class TestDisk:
         assert "torn" in caplog.text
 
     def test_the_log_is_compacted(self, tmp_path):
-        kube = Kube()
-        StateDirectory(kube.server, tmp_path, compact_after=5).open()
+        kube, _, _ = self.reopened(tmp_path, compact_after=5)
         for n in range(12):
             kube.service(f"s{n}")
         assert len((tmp_path / "changes.jsonl").read_bytes().splitlines()) < 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from apiserver_kube import SVC, Kube, events
+
 from cloudprovider_sandbox.apiserver.messages import Request
 
 

@@ -6,8 +6,8 @@ import datetime
 
 import pytest
 import yaml
-
 from apiserver_kube import NODES, SVC
+
 from cloudprovider_sandbox.apiserver import protobuf, tables
 from cloudprovider_sandbox.apiserver.kubeconfig import kubeconfig
 from cloudprovider_sandbox.apiserver.resources import Catalogue
@@ -39,7 +39,7 @@ def test_aggregated_discovery_is_given_where_it_is_asked_for(kube):
     assert core["versions"][0]["version"] == "v1"
 
 
-@pytest.mark.parametrize("group, version", Catalogue().group_versions())
+@pytest.mark.parametrize(("group", "version"), Catalogue().group_versions())
 def test_openapi_has_every_kind_with_field_validation(kube, group, version):
     path = f"apis/{group}/{version}" if group else f"api/{version}"
     assert path in kube.get("/openapi/v3").body["paths"]
@@ -50,7 +50,11 @@ def test_openapi_has_every_kind_with_field_validation(kube, group, version):
     }
     assert kinds == {resource.kind for resource in Catalogue().of(group, version)}
     for operations in document["paths"].values():
-        names = [parameter["name"] for parameter in operations["post"]["parameters"]] if "post" in operations else ["fieldValidation"]
+        names = (
+            [parameter["name"] for parameter in operations["post"]["parameters"]]
+            if "post" in operations
+            else ["fieldValidation"]
+        )
         assert "fieldValidation" in names
 
 
@@ -84,7 +88,11 @@ class TestTables:
             ({}, [{"type": "Ready", "status": "True"}], "Ready"),
             ({}, [{"type": "Ready", "status": "Unknown"}], "NotReady"),
             ({}, [], "Unknown"),
-            ({"unschedulable": True}, [{"type": "Ready", "status": "True"}], "Ready,SchedulingDisabled"),
+            (
+                {"unschedulable": True},
+                [{"type": "Ready", "status": "True"}],
+                "Ready,SchedulingDisabled",
+            ),
         ],
         ids=["ready", "not ready", "unknown", "cordoned"],
     )
@@ -97,9 +105,15 @@ class TestTables:
             status={"conditions": conditions, "addresses": addresses},
         )
         row = self.cells(kube, NODES)[0]
-        assert (row["Status"], row["Roles"], row["Internal-IP"]) == (text, "extra,worker", "10.0.0.1")
+        assert (row["Status"], row["Roles"], row["Internal-IP"]) == (
+            text,
+            "extra,worker",
+            "10.0.0.1",
+        )
 
-    @pytest.mark.parametrize("resource", [r for r in Catalogue().resources if r.stored and not r.stored_as])
+    @pytest.mark.parametrize(
+        "resource", [r for r in Catalogue().resources if r.stored and not r.stored_as]
+    )
     def test_every_kind_has_as_many_cells_as_columns(self, resource):
         obj = {"metadata": {"name": "x"}, "spec": {}, "status": {}}
         now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

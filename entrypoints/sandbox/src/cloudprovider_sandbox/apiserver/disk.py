@@ -20,13 +20,16 @@ from cloudprovider_sandbox.apiserver.store import Change, Entry, Key, Snapshot
 _LOG = logging.getLogger(__name__)
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _Line(msgspec.Struct, frozen=True):
-    """One change: ``object`` is None where it was deleted."""
+    """One change: ``object`` is null where it was deleted."""
 
     storage: str
     key: Key
     version: int
-    object: msgspec.Raw | None
+    object: msgspec.Raw
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class StateDirectory:
         if self._changes is None:
             return
         entry = change.entry
-        data = None if change.type == "DELETED" else msgspec.Raw(entry.data)
+        data = _NOTHING if change.type == "DELETED" else msgspec.Raw(entry.data)
         line = msgspec.json.encode(_Line(storage, entry.key, change.version, data))
         self._changes.write(line + b"\n")
         self._lines += 1
@@ -109,7 +112,7 @@ class StateDirectory:
         newer = [line for line in self._log_lines() if line.version > state.version]
         for line in [*state.objects, *newer]:
             table = tables.setdefault(line.storage, {})
-            if line.object is None:
+            if bytes(line.object) == bytes(_NOTHING):
                 table.pop(line.key, None)
             else:
                 table[line.key] = self._entry(line, bytes(line.object))
