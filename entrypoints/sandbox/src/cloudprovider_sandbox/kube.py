@@ -50,9 +50,11 @@ class Kube:
             headers["Authorization"] = f"Bearer {token}"
         self._url = url.rstrip("/")
         self._headers = headers
-        trust = {"ca_cert_data": ca.decode()} if ca else {}
         self._pool = urllib3.PoolManager(
-            num_pools=4, retries=False, timeout=urllib3.Timeout(10.0), **trust
+            num_pools=4,
+            retries=False,
+            timeout=urllib3.Timeout(10.0),
+            ca_cert_data=ca.decode() or None,
         )
 
     def get(self, path: str) -> dict[str, Any]:
