@@ -8,7 +8,8 @@ import dataclasses
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from benchmarks.cloud import Cloud, emulator
 from benchmarks.cluster import Cluster, serving
@@ -17,8 +18,16 @@ from cloudprovider.testing.emulation import EmulatedInstance
 from cloudprovider.toolkit.journal import Record
 from cloudprovider_sandbox.sandbox import free_port
 
-#: Seconds without a call after which nothing more is expected; the controllers' windows are shorter.
+_T = TypeVar("_T")
+
+#: Seconds without a call after which nothing more is expected: longer than any window of theirs.
 QUIET = 1.5
+
+
+def each(act: Callable[[_T], object], items: Iterable[_T]) -> None:
+    """``act`` on every item."""
+    for item in items:
+        act(item)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +80,7 @@ class Bench:
 
     def join(self, count: int) -> None:
         """New instances become nodes at once."""
-        for instance in self.launch(count):
-            self.cluster.register(instance)
+        each(self.cluster.register, self.launch(count))
 
     def manager(self, *flags: str, port: int | None = None) -> Process:
         """Start a manager with default flags and ``flags``."""

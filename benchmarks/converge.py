@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from benchmarks.bench import Bench, bench
+from benchmarks.bench import Bench, bench, each
 from benchmarks.cloud import peak_in_flight
 from benchmarks.cluster import SERVICES, Cluster
 from benchmarks.processes import Process
@@ -23,7 +23,7 @@ from benchmarks.virtual import VirtualBench, play
 from cloudprovider.toolkit.journal import Record
 
 NODES, SERVICES_COUNT, LATENCY = 100, 200, 0.05
-#: For the ratio of time to ``calls x latency / workers``.
+#: For the ratio of time to ``calls * latency / workers``.
 FEW, WORKERS = 30, 3
 #: Services created one by one for the reaction time.
 REACTIONS = 60
@@ -55,13 +55,17 @@ class Seconds:
     delete: float = 0.0
     calls: int = 0  #: to the cloud while creating
     peak: int = 0  #: the most of them at once
+    waited: dict[str, float] = dataclasses.field(
+        default_factory=dict
+    )  #: for budgets, while creating
 
 
 def run() -> Result:
     """All stories, real and virtual."""
     virtual = Seconds()
-    play(lambda made: _life(made, virtual), nodes=NODES, latency=LATENCY)
-    real, usage = _real_life()
+    play(lambda made: _virtual_life(made, virtual), nodes=NODES, latency=LATENCY)
+    real, notes = _real_life()
+    notes.append(_bound_by(virtual, real))
     ratio_real, ratio_virtual = _ratios()
     return Result(
         name="converge",
@@ -71,32 +75,44 @@ def run() -> Result:
             "cloud call, default flags unless said. `waiting` is the same on virtual time."
         ),
         figures=[
-            *_pair(f"create {SERVICES_COUNT}", real.create, virtual.create, "58.9 s", 10),
-            *_pair("a node added: all have it", real.node_add, virtual.node_add, "28.7 s", None),
-            *_pair(f"delete {SERVICES_COUNT}", real.delete, virtual.delete, "58.7 s", 10),
+            *_pair(f"create {SERVICES_COUNT}", real.create, virtual.create, go="58.9 s", most=10),
+            *_pair(
+                "a node added: all have it", real.node_add, virtual.node_add, go="28.7 s", most=10
+            ),
+            *_pair(f"delete {SERVICES_COUNT}", real.delete, virtual.delete, go="58.7 s", most=10),
             figure("create: cloud calls in flight, peak", real.peak, go="6-9 (20 workers: 33-49)"),
             *_nodes_at_once(),
             *_pair(
-                f"create {FEW} with {WORKERS} workers ÷ (calls × latency ÷ workers)",
+                f"create {FEW} with {WORKERS} workers ÷ (calls * latency ÷ workers)",
                 ratio_real,
                 ratio_virtual,
-                "",
-                1.25,
+                go="",
+                most=1.25,
                 unit="",
             ),
             *_reaction(),
         ],
-        notes=usage,
+        notes=notes,
     )
 
 
 def _pair(
-    what: str, real: float, virtual: float, go: str, most: float | None, unit: str = "s"
+    what: str, real: float, virtual: float, *, go: str, most: float | None, unit: str = "s"
 ) -> list[Figure]:
     return [
         figure(what, real, unit, go=go, most=most),
         figure(f"{what}: waiting", virtual, unit, most=most),
     ]
+
+
+def _bound_by(virtual: Seconds, real: Seconds) -> str:
+    share = virtual.create / real.create
+    most = sorted(virtual.waited.items(), key=lambda item: -item[1])[:3]
+    waits = ", ".join(f"{action} {seconds:,.0f} s" for action, seconds in most if seconds >= 1)
+    return (
+        f"{share:.0%} of the time to create is waiting. For the provider's budgets of calls per "
+        f"second and action, all workers together waited: {waits or 'nothing'}."
+    )
 
 
 # -- create, add a node, delete ------------------------------------------------------------------
@@ -109,8 +125,7 @@ def _names(count: int) -> list[str]:
 def _create(made: AnyBench, count: int, into: Seconds) -> None:
     names, before = _names(count), _last(made)
     started = made.now()
-    for name in names:
-        made.cluster.expose(name)
+    each(made.cluster.expose, names)
     addressed = made.cluster.addressed
     made.wait(lambda: len(addressed) >= count, "all Services have an address")
     into.create = max(addressed[name] for name in names) - started
@@ -130,10 +145,19 @@ def _life(made: AnyBench, into: Seconds) -> None:
     made.settle()
     started = made.now()
     names, removed = _names(SERVICES_COUNT), made.cluster.removed
-    for name in names:
-        made.cluster.delete(f"{SERVICES}/{name}")
+    each(made.cluster.delete, [f"{SERVICES}/{name}" for name in names])
     made.wait(lambda: all(name in removed for name in names), "all Services are gone")
     into.delete = max(removed[name] for name in names) - started
+
+
+def _virtual_life(made: VirtualBench, into: Seconds) -> None:
+    before = made.waited()
+    noting = _Noting(made, lambda: into.waited.update(_more(made.waited(), before)))
+    _life(noting, into)
+
+
+def _more(now: dict[str, float], then: dict[str, float]) -> dict[str, float]:
+    return {action: seconds - then.get(action, 0.0) for action, seconds in now.items()}
 
 
 def _adds(made: AnyBench, since: int) -> list[Record]:
@@ -186,7 +210,7 @@ class Usage:
 class _Noting:
     """A bench that calls ``first`` at its first :meth:`settle`."""
 
-    def __init__(self, made: Bench, first: Callable[[], None]) -> None:
+    def __init__(self, made: AnyBench, first: Callable[[], None]) -> None:
         self._made, self._first = made, [first]
         self.cluster = made.cluster
         self.join, self.wait, self.now, self.calls = made.join, made.wait, made.now, made.calls
@@ -223,10 +247,10 @@ def _nodes_at_once() -> list[Figure]:
         made.settle()
         instances = made.launch(99)
         cpu = manager.cpu()
-        real = _initialise(made, lambda: [made.cluster.register(i) for i in instances])
+        real = _initialise(made, lambda: each(made.cluster.register, instances))
         cpu = manager.cpu() - cpu
     return [
-        *_pair("99 nodes initialised at once, 0 ms", real, virtual[0], "40.3 s", 5),
+        *_pair("99 nodes initialised at once, 0 ms", real, virtual[0], go="40.3 s", most=5),
         figure("99 nodes initialised: CPU of the manager", cpu, "s", go="1.35 s"),
     ]
 

@@ -57,8 +57,9 @@ def figure(
 
 
 def _text(value: float, unit: str) -> str:
-    number = str(value) if isinstance(value, int) else f"{value:.3g}" if value < 1 else f"{value:.1f}"
-    return f"{number.removesuffix('.0')} {unit}".rstrip()
+    """Three digits that count."""
+    number = f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    return f"{number} {unit}".rstrip()
 
 
 def show(result: Result) -> None:

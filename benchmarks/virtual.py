@@ -5,6 +5,7 @@ API server, emulator and manager run in one thread, without HTTP and without the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from benchmarks.cluster import Cluster
@@ -48,9 +49,9 @@ class VirtualBench:
         config = load(self._emulator.cloud_config(), {})
         provider = AlicloudProvider(config, caller=EmulatorCaller(self._emulator.core))
         transport = InProcessTransport(self.cluster.server)
-        manager = Manager(
-            command.read([*_FLAGS, *flags]).options, transport=transport, cloud=provider
-        )
+        options = command.read([*_FLAGS, *flags]).options
+        manager = Manager(options, transport=transport, cloud=provider)
+        self._registry = manager.monitoring.registry
 
         def run() -> None:
             manager.run(self._time.event())
@@ -74,6 +75,16 @@ class VirtualBench:
         """Virtual seconds."""
         return self._time.monotonic()
 
+    def waited(self) -> dict[str, float]:
+        """Seconds that calls have waited for their budget so far, by action; added up."""
+        name = "cloudprovider_api_budget_wait_seconds_total"
+        return {
+            sample.labels["action"]: sample.value
+            for metric in self._registry.collect()
+            for sample in metric.samples
+            if sample.name == name
+        }
+
     def calls(self, since: int = -1) -> list[Record]:
         """Calls to the cloud."""
         return self._emulator.journal.records(since)
@@ -84,6 +95,7 @@ def play(
 ) -> None:
     """Run ``story`` with a manager that has settled."""
     time = VirtualConcurrency(max_steps=50_000_000)
+    logging.disable()  # what the manager would log in a process of its own
 
     def main() -> None:
         made = VirtualBench(time, nodes=nodes, latency=latency)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -19,6 +20,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -28,6 +30,13 @@ HERE = pathlib.Path(__file__).parent
 ADMIN_TOKEN = "envtest-admin"
 _READY_WITHIN = 60.0
 _BUILD_WITHIN = 3000.0
+_STARTS = 3
+#: Every request is noted once, when it is answered; a watch when it begins.
+_AUDIT_POLICY = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata}]
+"""
 
 
 class Unavailable(Exception):
@@ -40,26 +49,36 @@ class ControlPlane:
     Args:
         folder: Where certificates, keys and etcd's state go.
         users: More bearer tokens: token to user name.
+        audit: Whether :meth:`audit` is wanted.
     """
 
-    def __init__(self, folder: pathlib.Path, *, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: pathlib.Path, *, users: dict[str, str] | None = None, audit: bool = False
+    ) -> None:
         self._folder = folder
         self._users = users or {}
+        self._audit = audit
         self._stack = contextlib.ExitStack()
-        self.port = _free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.port = 0
         self.ca_file = folder / "certs" / "apiserver.crt"
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"https://127.0.0.1:{self.port}"
 
     def __enter__(self) -> ControlPlane:
         self._write_files()
-        assets = os.environ.get("KUBEBUILDER_ASSETS", "")
         try:
-            self._start_assets(pathlib.Path(assets)) if assets else self._start_program()
-            self._wait_until_ready()
+            for _ in range(_STARTS):
+                if self._start():
+                    return self
+                self._stack.close()
         except BaseException:
             self._stack.close()
             raise
-        return self
+        raise Unavailable(f"kube-apiserver does not start: {self.log()[-2000:]}")
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
@@ -84,6 +103,12 @@ current-context: envtest
         """What the server wrote."""
         return (self._folder / "log").read_text()
 
+    def audit(self) -> list[dict[str, Any]]:
+        """Every request so far, as ``audit.k8s.io/v1`` Events, oldest first."""
+        lines = (self._folder / "audit.jsonl").read_text().splitlines(keepends=True)
+        # The last line may still be being written.
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
     # -- files -----------------------------------------------------------------------------
 
     def _write_files(self) -> None:
@@ -98,9 +123,15 @@ current-context: envtest
         lines = [f"{ADMIN_TOKEN},admin,1,system:masters"]
         lines += [f"{token},{user},{user}" for token, user in self._users.items()]
         (self._folder / "tokens.csv").write_text("\n".join(lines) + "\n")
+        (self._folder / "audit.yaml").write_text(_AUDIT_POLICY)
 
     def _flags(self) -> list[str]:
+        audit = [
+            f"--audit-policy-file={self._folder / 'audit.yaml'}",
+            f"--audit-log-path={self._folder / 'audit.jsonl'}",
+        ]
         return [
+            *(audit if self._audit else ()),
             f"--secure-port={self.port}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
@@ -115,6 +146,14 @@ current-context: envtest
         ]
 
     # -- processes -------------------------------------------------------------------------
+
+    def _start(self) -> bool:
+        """Start everything; whether it runs. A port that is free now may be another's by then."""
+        self.port = _free_port()
+        self._processes.clear()
+        assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+        self._start_assets(pathlib.Path(assets)) if assets else self._start_program()
+        return self._wait_until_ready()
 
     def _start_program(self) -> None:
         # Its standard input is a pipe of ours: when we end, however we end, it ends.
@@ -141,13 +180,16 @@ current-context: envtest
     def _run(self, command: list[str], **options: int) -> None:
         log = self._stack.enter_context((self._folder / "log").open("ab"))
         process = subprocess.Popen(command, stdout=log, stderr=log, **options)
+        self._processes.append(process)
         self._stack.callback(_end, process)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self) -> bool:
         deadline = time.monotonic() + _READY_WITHIN
         while time.monotonic() < deadline:
+            if any(process.poll() is not None for process in self._processes):
+                return False
             if self.ca_file.exists() and self._ready():
-                return
+                return True
             time.sleep(0.1)
         raise Unavailable(
             f"kube-apiserver was not ready in {_READY_WITHIN} s: {self.log()[-2000:]}"

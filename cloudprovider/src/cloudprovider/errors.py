@@ -66,7 +66,7 @@ class InvalidConfiguration(CloudProviderError):
     Args:
         message: One sentence for a person.
         field: The annotation, flag, key or spec field, e.g. ``spec.ports[0].protocol``.
-        value: The value given.
+        value: The value given; empty = none was, or it must not be shown.
         accepted: What is accepted instead, in words.
 
     """
@@ -89,7 +89,8 @@ class InvalidConfiguration(CloudProviderError):
     def __str__(self) -> str:
         text = super().__str__()
         if self.field:
-            text = f"{self.field}={self.value!r}: {text}"
+            where = self.field if self.value == "" else f"{self.field}={self.value!r}"
+            text = f"{where}: {text}"
         return f"{text}; accepted: {self.accepted}" if self.accepted else text
 
 

@@ -229,15 +229,38 @@ class Route:
     """
 
     name: str  #: the provider's name; ignored on create
-    target_node: str  #: node name; empty if unknown or gone
+    #: The node as :meth:`Routes.desired_routes` names it: its name, unless the provider says
+    #: otherwise. Empty if unknown or gone.
+    target_node: str
     destination_cidr: str
     target_node_addresses: Sequence[NodeAddress] = ()
     enable_node_addresses: bool = False
     blackhole: bool = False
+    #: Listed routes only. True: a mark proves that this cluster made it, so it may be deleted once
+    #: no node wants it. False: it is deleted only where it stands in the way of a node's route, or
+    #: if it was seen to be a node's.
+    owned: bool = True
+    #: Listed routes only. False: it is not in force yet, or not everywhere; to create it again
+    #: completes it.
+    ready: bool = True
 
 
 class Routes(abc.ABC):
     """Routes of one cluster. Lists in, one outcome per route out: None, or the error it had."""
+
+    def desired_routes(self, node: Node) -> Sequence[Route]:
+        """The routes that ``node`` needs now. Pure and without I/O; empty if none yet.
+
+        The default: one to the node's name for each of its podCIDRs. A cloud whose routes lead to
+        instances and that does not know nodes' names puts what it lists into ``target_node``.
+
+        Raises:
+            CloudProviderError: why this node cannot have routes.
+
+        """
+        cidrs = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
+        addresses = node.status.addresses or ()
+        return [Route("", node.metadata.name, cidr, addresses) for cidr in cidrs]
 
     @abc.abstractmethod
     def list_routes(self, cluster_name: str) -> Sequence[Route]:
@@ -247,9 +270,10 @@ class Routes(abc.ABC):
     def create_routes(
         self, cluster_name: str, routes: Sequence[tuple[str, Route]]
     ) -> Sequence[CloudProviderError | None]:
-        """Create each (name hint, route).
+        """Create each (name hint, route). No error if one is there already.
 
-        The hint is the Node's UID, the same for all its CIDRs.
+        The hint is the Node's UID, the same for all its CIDRs. RetryLater: it was taken on, but is
+        not in force yet.
         """
 
     @abc.abstractmethod

@@ -11,8 +11,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.metadata
+import traceback
 from collections.abc import Iterable
 from typing import Any
+
+from cloudprovider.errors import CloudProviderError
 
 
 class PluginError(Exception):
@@ -53,10 +56,12 @@ def load_plugin(group: str, name: str, *, what: str = "plugin") -> Any:
     )
     try:
         return _load(group, point)
-    except Exception as error:
+    # SystemExit too: a plugin that calls sys.exit when imported must not end us without a word.
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{what} {name!r} from distribution {info.distribution} {info.version} "
-            f"({info.target}) failed to load: {type(error).__name__}: {error}"
+            f"({info.target}) failed to load: {explain(error)}. Install a version of "
+            f"{info.distribution} that works here, with what it depends on"
         ) from error
 
 
@@ -83,6 +88,27 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     text = f'unknown {what} "{name}"; installed: {", ".join(names) or "none"}'
     close = difflib.get_close_matches(name, names, n=1)
     return f"{text}. Did you mean {close[0]!r}?" if close else text
+
+
+def explain(error: BaseException) -> str:
+    """What a message may say of ``error``, which a plugin's code raised.
+
+    Quoted is the text of our own errors, which never hold a credential, and of Python's own. Any
+    other may hold one, say in a signed URL: of those only the class and the place are named (R7).
+    """
+    kind = type(error)
+    if isinstance(error, CloudProviderError | PluginError):
+        return str(error)
+    if kind.__module__ == "builtins":
+        # What these two say is a sentence; "'region'" of a KeyError needs the name in front.
+        text = str(error) if isinstance(error, OSError | ValueError) else ""
+        return text or f"{kind.__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return (
+        f"{kind.__module__}.{kind.__qualname__}{place} "
+        "(its text is not shown, since it may hold a credential)"
+    )
 
 
 def _info(point: importlib.metadata.EntryPoint) -> PluginInfo:

@@ -19,6 +19,7 @@ from cloudprovider.interface import Interface
 from cloudprovider.plugins import (
     PluginError,
     PluginInfo,
+    explain,
     find_plugin,
     list_plugins,
     load_plugin,
@@ -36,7 +37,7 @@ EXTERNAL = "external"
 Factory = Callable[[TextIO | None], Interface]
 
 
-class CloudProviderInitError(Exception):
+class CloudProviderInitError(PluginError):
     """A provider could not be started. The message says why and what to do."""
 
 
@@ -143,7 +144,7 @@ def init_cloud_provider(
     if options:
         factory = functools.partial(factory, **options)
     if not config_path:
-        return _build(name, factory, None)
+        return _build(name, factory)
     try:
         config = open(config_path, encoding="utf-8")  # noqa: SIM115 - only opening may fail here
     except OSError as error:
@@ -151,15 +152,17 @@ def init_cloud_provider(
             f"Couldn't open cloud provider configuration {config_path}: {error.strerror}"
         ) from error
     with config:
-        return _build(name, factory, config)
+        return _build(name, factory, config, where=f" (cloud config: {config_path})")
 
 
-def _build(name: str, factory: Factory, config: TextIO | None) -> Interface:
+def _build(name: str, factory: Factory, config: TextIO | None = None, where: str = "") -> Interface:
     # Never under the registry's lock: a factory may use the registry.
     try:
         cloud = factory(config)
-    except Exception as error:
-        raise CloudProviderInitError(f'could not init cloud provider "{name}": {error}') from error
+    except (Exception, SystemExit) as error:
+        raise CloudProviderInitError(
+            f'could not init cloud provider "{name}": {explain(error)}{where}'
+        ) from error
     if not isinstance(cloud, Interface):
         raise CloudProviderInitError(
             f'could not init cloud provider "{name}": its factory returned '

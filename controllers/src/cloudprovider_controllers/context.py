@@ -49,8 +49,8 @@ class Informers:
 class ControllerOptions:
     """Settings of the controllers. Durations are seconds.
 
-    The first four are flags of upstream's manager (``spec/ccm-core.md`` 4.2); the rest have no
-    upstream counterpart.
+    The first four and ``node_monitor_period`` are flags of upstream's manager
+    (``spec/ccm-core.md`` 4.2); the rest have no upstream counterpart.
     """
 
     concurrent_service_syncs: int = 20
@@ -66,6 +66,12 @@ class ControllerOptions:
     """Nodes initialised with one question to the provider."""
     node_batch_window: float = 0.1
     """How long a node waits for others to be asked about together."""
+    node_monitor_period: float = 5.0
+    """Pause between two looks at the nodes that are not ready."""
+    node_startup_grace_period: float = 60.0
+    """A node that waits for its initialisation is not looked up while it is younger than this."""
+    missing_nodes_threshold: float = 1 / 3
+    """No Node is deleted while more than this part of the cloud's nodes is missing, 1 = always."""
     node_burst_window: float = 0.5
     """Node changes this close together are one change for the load balancers."""
     node_burst_limit: float = 5.0
@@ -93,6 +99,7 @@ _MAY_BE_ZERO = frozenset(
         "concurrent_node_status_updates",
         "node_batch_window",
         "node_burst_window",
+        "node_startup_grace_period",
         "service_verify_period",
     }
 )

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -78,6 +79,7 @@ def kubectl(tmp_path_factory):
 
         run.environment = environment
         run.cache = home / "cache"
+        run.journal = server.journal
         yield run
 
 
@@ -96,6 +98,16 @@ def node(kubectl):
     kubectl("create", "-f", "-", text=NODE)
     yield
     kubectl("delete", "node", "node-1", "--ignore-not-found")
+
+
+def until_watched(journal):
+    """Wait until a watch has begun after the last write."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if journal.records()[-1].op.startswith("WATCH"):
+            return
+        time.sleep(0.01)
+    pytest.fail("kubectl did not begin to watch")
 
 
 def watching(kubectl, *arguments):
@@ -189,9 +201,12 @@ def test_nodes(kubectl, node):
 
 def test_waiting(kubectl, web):
     kubectl("wait", "--for=jsonpath={.spec.type}=LoadBalancer", "svc/web", "--timeout=5s")
-    late = kubectl("wait", "--for=jsonpath={.spec.type}=NodePort", "svc/web", "--timeout=1s", code=1)
+    late = kubectl(
+        "wait", "--for=jsonpath={.spec.type}=NodePort", "svc/web", "--timeout=1s", code=1
+    )
     assert "timed out" in late
     with watching(kubectl, "wait", "--for=delete", "svc/web", "--timeout=20s") as waiting:
+        until_watched(kubectl.journal)
         kubectl("delete", "svc", "web")
         assert "condition met" in waiting.stdout.read()
     assert waiting.returncode == 0
@@ -251,7 +266,10 @@ def test_commands_that_send_protobuf(kubectl):
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ({"spec": {"type": "Foo", "ports": [{"port": 99999}]}}, ["spec.type: Unsupported value", "spec.ports[0].port: Invalid value"]),
+        (
+            {"spec": {"type": "Foo", "ports": [{"port": 99999}]}},
+            ["spec.type: Unsupported value", "spec.ports[0].port: Invalid value"],
+        ),
         ({"spec": {"port": []}}, ['unknown field "spec.port"']),
         ({"spec": {"ports": [{"port": "x"}]}}, ["cannot unmarshal string"]),
     ],
@@ -284,7 +302,9 @@ def test_reading_in_many_ways(kubectl, web):
     wide = kubectl("get", "svc", "-A", "-o", "wide", "--sort-by=.metadata.name")
     assert wide.splitlines()[0].split()[-1] == "SELECTOR"
     assert json.loads(kubectl("get", "svc", "web", "-o", "json"))["spec"]["type"] == "LoadBalancer"
-    selected = kubectl("get", "svc", "-A", "--field-selector", "spec.type=LoadBalancer", "-o", "name")
+    selected = kubectl(
+        "get", "svc", "-A", "--field-selector", "spec.type=LoadBalancer", "-o", "name"
+    )
     assert selected == "service/web\n"
     kubectl("get", "svc", "web", "-o", "custom-columns=N:.metadata.name")
     kubectl("events")

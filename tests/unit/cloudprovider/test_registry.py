@@ -111,6 +111,10 @@ def test_a_plugin_installed_a_moment_ago_is_found(install):
         pytest.param("new = 3", "new", "is a int, not a factory", id="not-callable"),
         pytest.param("def new(c): return 3", "new", "returned int, not a", id="not-an-interface"),
         pytest.param("def new(c): raise OSError('no key')", "new", "no key", id="factory-fails"),
+        pytest.param("def new(c): c['a']", "new", "TypeError: 'NoneType'", id="factory-defect"),
+        pytest.param("def new(c): raise KeyError('a')", "new", "KeyError: 'a'", id="bare-text"),
+        pytest.param("def new(c): raise SystemExit(3)", "new", "SystemExit: 3", id="factory-exits"),
+        pytest.param("raise SystemExit(3)", "new", "SystemExit: 3", id="import-exits"),
         pytest.param(
             "from cloudprovider import Interface\nclass C(Interface): pass\ndef new(c): return C()",
             "new",
@@ -124,6 +128,46 @@ def test_a_broken_plugin_is_named_with_its_reason(install, body, attribute, expe
     with pytest.raises(registry.CloudProviderInitError, match="acme") as raised:
         registry.init_cloud_provider("acme")
     assert expected in str(raised.value)
+
+
+FOREIGN = """
+class SdkError(Exception): pass
+def fail(): raise SdkError('https://host/?Signature=canary')
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(f"{FOREIGN}\ndef new(config): fail()", id="factory"),
+        pytest.param(f"{FOREIGN}\nfail()", id="import"),
+    ],
+)
+def test_the_text_of_a_foreign_exception_is_not_shown(install, body):
+    """It may hold a credential (R7); class and place help the plugin's author as well."""
+    module = install("acme-provider", "acme", body)
+    with pytest.raises(registry.CloudProviderInitError) as raised:
+        registry.init_cloud_provider("acme")
+    text = str(raised.value)
+    assert "canary" not in text
+    assert f"{module}.SdkError at " in text
+    assert f"{module}.py:3 " in text
+    cause = raised.value
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    assert "canary" in str(cause)
+
+
+def test_the_text_of_our_own_errors_is_shown(install):
+    body = """
+from cloudprovider.errors import InvalidConfiguration
+def new(config): raise InvalidConfiguration("no", field="region", value="x", accepted="y")
+"""
+    install("acme-provider", "acme", body)
+    with pytest.raises(registry.CloudProviderInitError) as raised:
+        registry.init_cloud_provider("acme")
+    expected = "could not init cloud provider \"acme\": region='x': no; accepted: y"
+    assert str(raised.value) == expected
 
 
 def test_an_unknown_name_lists_what_is_installed(install):

@@ -1,4 +1,4 @@
-"""The Node as the API server has it: the writes of the node controller.
+"""The Node as the API server has it: the writes of the node controllers.
 
 Source: ``spec/ccm-core.md`` 3.1.4. Upstream replaces the whole Node (PUT) to initialise it. We
 patch labels, provider id and taints on the version that was read: the same object results, fields
@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider.models import Node, NodeAddress, to_builtins
+from cloudprovider.models import Node, NodeAddress, Taint, to_builtins
 from cloudprovider_controllers.node.decisions import Initialization
 from cloudprovider_controllers.runtime import errors, patches
 from cloudprovider_controllers.runtime.client import Client, PatchType
 from cloudprovider_controllers.runtime.resources import NODES
-from cloudprovider_controllers.runtime.retry import UPDATE_NODE_SPEC, retry_on_conflict
+from cloudprovider_controllers.runtime.retry import (
+    UPDATE_NODE_SPEC,
+    UPDATE_TAINT,
+    retry_on_conflict,
+)
 
 
 class NodeGone(Exception):
@@ -83,6 +87,64 @@ class NodeApi:
             return True
 
         return retry_on_conflict(attempt, UPDATE_NODE_SPEC, concurrency=self._concurrency)
+
+    def change_taints(
+        self, node: Node, plan: Callable[[Node], Sequence[Taint] | None]
+    ) -> Node | None:
+        """Replace the taints of ``node`` by what ``plan`` says for the Node as it is now.
+
+        Starts from ``node``; only a Conflict costs a read. ``plan`` answers None if there is
+        nothing to do.
+
+        Returns:
+            The Node then; None if nothing was to do.
+
+        Raises:
+            NodeGone: it is not there any more.
+
+        """
+        versions: list[Node] = [node]
+
+        def attempt() -> Node | None:
+            current = versions.pop() if versions else self._live(node)
+            taints = plan(current)
+            if taints is None:
+                return None
+            body = patches.node_taints(taints, current.metadata.resource_version)
+            return self._patch(current, body)
+
+        return retry_on_conflict(attempt, UPDATE_TAINT, concurrency=self._concurrency)
+
+    def delete(self, node: Node, approve: Callable[[Node], bool]) -> bool:
+        """Delete ``node`` if ``approve`` says so of the Node as it is right now.
+
+        Its UID and the version that was approved are conditions of the deletion: what changes
+        in between is looked at again.
+
+        Returns:
+            Whether this call deleted it.
+
+        Raises:
+            NodeGone: it is not there any more.
+            ApiError: the API server refused.
+
+        """
+
+        def attempt() -> bool:
+            live = self._live(node)
+            if not approve(live):
+                return False
+            meta = live.metadata
+            self._check()
+            try:
+                self._client.delete(
+                    NODES, meta.name, uid=meta.uid, resource_version=meta.resource_version
+                )
+            except errors.NotFound as error:
+                raise NodeGone(f"node {node.key} is gone") from error
+            return True
+
+        return retry_on_conflict(attempt, UPDATE_TAINT, concurrency=self._concurrency)
 
     def _live(self, node: Node) -> Node:
         try:

@@ -1,1 +1,1 @@
-"""Deletes or taints Nodes whose instances are gone or shut down; not written yet."""
+"""Deletes Nodes whose instance is gone, and taints those whose instance is shut down."""

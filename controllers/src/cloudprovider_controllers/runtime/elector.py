@@ -271,12 +271,15 @@ class LeaderElector:
         now = self._concurrency.monotonic()
         record = leases.read(lease)
         with self._state:
+            before = self._observed.holder
             if record != self._observed:
                 self._observed, self._observed_at = record, now
             leading, expires = self._leading, self._observed_at + record.lifetime(self._duration)
         if record.holder and record.holder != self.identity:
             if leading:
                 raise _HeldByOther(f"{record.holder} holds the lease")
+            if record.holder != before:
+                logger.info("waiting: %s holds %s/%s", record.holder, self._namespace, self._name)
             if now < expires:
                 return False
         return self._hold(lease)

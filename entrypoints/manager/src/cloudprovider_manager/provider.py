@@ -67,7 +67,12 @@ def flags_of(name: str) -> dict[str, Flag]:
         CloudProviderInitError: the plugin is missing or broken, or declares what it cannot.
 
     """
-    declared: Mapping[str, Any] = getattr(get_factory(name), "flags", {})
+    declared = getattr(get_factory(name), "flags", {})
+    if not isinstance(declared, Mapping):
+        raise CloudProviderInitError(
+            f'cloud provider "{name}" declares its flags as {type(declared).__name__}; accepted: '
+            "a mapping of names to (default, help) or (default, help, accepted values)"
+        )
     return {flag: _flag(name, flag, entry) for flag, entry in declared.items()}
 
 

@@ -57,7 +57,7 @@ def apply_rbac(kube: Kube, manifest: pathlib.Path) -> None:
 
     """
     documents = yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
-    for body in (*_built_in(), *(document for document in documents if document)):
+    for body in (*built_in(), *(document for document in documents if document)):
         try:
             kube.create(_collection(body), body)
         except KubeError as error:
@@ -65,7 +65,8 @@ def apply_rbac(kube: Kube, manifest: pathlib.Path) -> None:
                 raise
 
 
-def _built_in() -> Iterator[dict[str, Any]]:
+def built_in() -> Iterator[dict[str, Any]]:
+    """The roles and bindings that every API server brings for controllers."""
     for account, rules in _CONTROLLERS.items():
         name = f"system:controller:{account}"
         role = {"kind": "ClusterRole", "metadata": {"name": name}, "rules": list(_rules(rules))}

@@ -30,6 +30,9 @@ PREFIXES = (
 CLB, NLB = ("CLB",), ("NLB",)
 BOTH = ("CLB", "NLB")
 
+#: ``spec/alicloud.md`` 7.5.
+LONGEST_NAME = 80
+
 _ON_OFF = choice("on", "off")
 _NOT_YET = "not supported yet, and ignoring it would send traffic elsewhere than you ask for"
 
@@ -60,6 +63,15 @@ def _backend_type() -> Type[str]:
     return Type(parse, "ecs")
 
 
+def _name() -> Type[str]:
+    def parse(given: str) -> str:
+        if len(given) > LONGEST_NAME:
+            raise ValueError(f"{len(given)} characters")
+        return given
+
+    return Type(parse, f"1 to {LONGEST_NAME} characters")
+
+
 def _choice(key: str, *values: str, doc: str, mutable: bool = True) -> Field[str | None]:
     return Field(key, choice(*values), None, doc, mutable, CLB)
 
@@ -83,7 +95,9 @@ ADDRESS_TYPE = Field(
     BOTH,
 )
 ID = _text("id", "Use this existing load balancer instead of creating one.", mutable=False)
-NAME = _text("name", "Name of the load balancer; default: a and the Service's UID.")
+NAME: Field[str | None] = Field(
+    "name", _name(), None, "Name of the load balancer; default: a and the Service's UID.", True, CLB
+)
 SPEC = _choice(
     "spec",
     "slb.s1.small",
@@ -235,8 +249,9 @@ _SUPPORTED: tuple[Field[Any], ...] = tuple(
 
 def _later(applies_to: tuple[str, ...], *keys: str, refused: str = "") -> list[Field[Any]]:
     doc = "Not supported yet."
+    kind = text("no such annotation")
     return [
-        Field(key, text(), None, doc, True, applies_to, supported=False, refused=refused)
+        Field(key, kind, None, doc, True, applies_to, supported=False, refused=refused)
         for key in keys
     ]
 

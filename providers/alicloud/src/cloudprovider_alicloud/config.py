@@ -226,8 +226,8 @@ def _credentials(
     key, secret = values.get("accessKeyID", ""), values.get("accessKeySecret", "")
     if key or secret:
         if not (key and secret):
-            missing = "Global.accessKeySecret" if key else "Global.accessKeyID"
-            raise InvalidConfiguration("half of the key pair is missing", field=missing)
+            names = ("Global.accessKeySecret", "Global.accessKeyID")
+            raise _half(*(names if key else reversed(names)))
         return credentials.StaticCredentials(key, secret)
     for name_id, name_secret in _KEY_PAIRS:
         key, secret = environ.get(name_id, "").strip(), environ.get(name_secret, "").strip()
@@ -236,8 +236,7 @@ def _credentials(
                 _log.warning("%s and %s are old: use ACCESS_KEY_ID, ...", name_id, name_secret)
             return credentials.StaticCredentials(key, secret)
         if key or secret:
-            missing = name_secret if key else name_id
-            raise InvalidConfiguration("half of the key pair is missing", field=missing)
+            raise _half(*((name_secret, name_id) if key else (name_id, name_secret)))
     raise InvalidConfiguration(
         "no credentials",
         field="Global.accessKeyID",
@@ -245,4 +244,10 @@ def _credentials(
             "accessKeyID and accessKeySecret in the cloud config,"
             " or the variables ACCESS_KEY_ID and ACCESS_KEY_SECRET"
         ),
+    )
+
+
+def _half(missing: str, given: str) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"half of the key pair is missing: {given} is set", field=missing, accepted="both or none"
     )

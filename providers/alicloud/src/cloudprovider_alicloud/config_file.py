@@ -66,6 +66,7 @@ LONGEST = 1_000_000
 
 #: What a decoded key looks like; a plain key that happens to be base64 decodes to something else.
 _KEY = re.compile(r"[A-Za-z0-9._\-]{1,256}")
+_BASE64 = "base64 of the key in quotes, as `printf %s KEY | base64` prints it"
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -147,8 +148,8 @@ def _refuse_unknown(name: str, known: tuple[str, ...], *, prefix: str) -> NoRetu
     close = difflib.get_close_matches(name.lower(), lower, n=1)
     hint = f"unknown key; did you mean {prefix}{lower[close[0]]}?" if close else "unknown key"
     raise InvalidConfiguration(
-        hint, field=f"{prefix}{name:.80}", value="(not shown)", accepted=", ".join(known)
-    )
+        hint, field=f"{prefix}{name:.80}", accepted=", ".join(known)
+    )  # the value is not shown: it may be a key
 
 
 def _convert(key: str, kind: Kind, value: object) -> str | int | bool:
@@ -191,7 +192,7 @@ def _secret(key: str, value: object) -> str:
     """The decoded key. Base64 is upstream's form; a plain one is taken with a warning."""
     if not isinstance(value, str) or not value.strip().isprintable():
         raise InvalidConfiguration(
-            "wrong type", field=f"Global.{key}", value="(not shown)", accepted="base64 text"
+            "wrong type (not shown)", field=f"Global.{key}", accepted=_BASE64
         )
     text = value.strip()
     try:
@@ -200,6 +201,10 @@ def _secret(key: str, value: object) -> str:
         decoded = ""
     if _KEY.fullmatch(decoded):
         return decoded
+    if text and not _KEY.fullmatch(text):
+        raise InvalidConfiguration(
+            "neither base64 of a key nor a key (not shown)", field=f"Global.{key}", accepted=_BASE64
+        )
     if text:
         _log.warning("Global.%s is plain text: it should be base64 of the key", key)
     return text

@@ -197,7 +197,10 @@ def identify(node: Node, region: str) -> str | CloudProviderError:
     if found.region != region:
         if not node.spec.provider_id:
             return ""  # only a name with a dot, such as node-1.example
-        return CloudProviderError(f"{text} is in another region than ours, which is {region}")
+        return CloudProviderError(
+            f"{text} is in another region than ours, which is {region}: Global.region in the cloud "
+            "config must be the region of the nodes"
+        )
     return found.instance_id
 
 

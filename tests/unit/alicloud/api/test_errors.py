@@ -184,7 +184,7 @@ def test_only_listed_codes_mean_absence(failed, call):
         ("InvalidAccessKeyId.Inactive", "is disabled"),
         ("SignatureDoesNotMatch", "check Global.accessKeySecret"),
         ("InvalidTimeStamp.Expired", "clock"),
-        ("Forbidden.RAM", "attach the policy"),
+        ("Forbidden.RAM", "allow it in its policy"),
         ("NoPermission", "lacks this permission"),
         ("InvalidCredentials", "set Global.accessKeyID"),
     ],

@@ -531,6 +531,23 @@ def test_a_candidate_ends_when_stopped(virtually):
     virtually(main)
 
 
+def test_a_candidate_says_once_who_it_waits_for(virtually, caplog):
+    caplog.set_level("INFO")
+
+    def main():
+        store = LeaseStore()
+        leader(store)
+        Process(store, "other").start()
+        current().sleep(20)
+        store.take("third")
+        current().sleep(5)
+
+    virtually(main)
+    waited = [text for text in caplog.messages if text.startswith("waiting:")]
+    where = "kube-system/cloud-controller-manager"
+    assert waited == [f"waiting: me holds {where}", f"waiting: third holds {where}"]
+
+
 def test_candidates_spread_their_tries(virtually):
     def main():
         store = LeaseStore()

@@ -121,6 +121,12 @@ def test_impersonation_is_somebody_else(closed):
     )
 
 
+def test_impersonation_needs_a_permission_of_its_own(closed):
+    answer = closed.get(NODES, headers=JOE | {"impersonate-user": "admin"})
+    assert answer.status == 403
+    assert answer.body["message"].startswith('users "admin" is forbidden: User "joe" cannot imp')
+
+
 class TestRbac:
     @pytest.mark.parametrize(
         "subject",

@@ -117,7 +117,7 @@ def test_a_defect_is_a_500_and_is_logged(connection, server, monkeypatch, caplog
 def test_a_client_that_went_away_frees_its_watch(connection, server, monkeypatch):
     monkeypatch.setattr("cloudprovider_sandbox.apiserver.http.CLIENT_CHECK", 0.01)
     closed = []
-    original = server.api._watch
+    original = server.reads.watch
 
     def watch(*args):
         reply = original(*args)
@@ -125,7 +125,7 @@ def test_a_client_that_went_away_frees_its_watch(connection, server, monkeypatch
         reply.stream.close = lambda: (closed.append(True), close())
         return reply
 
-    monkeypatch.setattr(server.api, "_watch", watch)
+    monkeypatch.setattr(server.reads, "watch", watch)
     connection.request("GET", f"{SVC}?watch=1&resourceVersion={server.store.version}")
     connection.getresponse()
     connection.close()

@@ -81,7 +81,7 @@ def test_initial_events_end_with_a_marked_bookmark(kube):
     ids=["without resourceVersionMatch", "switched off"],
 )
 def test_initial_events_are_refused_with_422(kube, query, enabled):
-    kube.server.api.watch_list = enabled
+    kube.server.reads.watch_list = enabled
     answer = kube.get(SVC, watch="true", **query)
     assert (answer.status, answer.body["reason"]) == (422, "Invalid")
 
@@ -175,7 +175,7 @@ def test_a_watch_from_a_forgotten_version_gets_410_as_an_event_and_ends(kube):
 def test_or_as_a_status_where_the_server_is_told_to(kube):
     version = kube.version
     kube.server.expire_history()
-    kube.server.api.expired_as_status = True
+    kube.server.reads.expired_as_status = True
     answer = kube.get(SVC, watch="true", resourceVersion=str(version))
     assert (answer.status, answer.body["reason"]) == (410, "Expired")
 
@@ -241,13 +241,27 @@ def test_a_lagging_server_shows_only_what_it_has_seen(kube):
     assert names(stream.next(0)) == [("ADDED", "new")]
 
 
+def test_even_quorum_reads_can_be_stale(kube):
+    kube.service("a")
+    kube.patch(f"{SVC}/a", {"metadata": {"labels": {"x": "1"}}})
+    kube.service("other")
+    kube.delete(f"{SVC}/a")
+    tampering = kube.server.tamper("tester*")
+    tampering.all_reads = True
+    seen = []
+    for count in (1, 2, 3):
+        tampering.held_at = kube.server.version_before(count, "services", ("default", "a"))
+        answer = kube.get(f"{SVC}/a")
+        seen.append((answer.status, answer.body["metadata"].get("labels")))
+    assert seen == [(200, {"x": "1"}), (200, None), (404, None)]
+    assert len(kube.get(SVC).body["items"]) == 1
+
+
 def test_a_span_of_events_can_be_left_out(kube):
     stream = kube.watch(SVC, resourceVersion=str(kube.version))
     kube.service("a")
     kube.delete(f"{SVC}/a")
     kube.server.tamper("tester*").skip_to = kube.version
-    # A watch takes the tampering of its caller when it begins.
-    stream = kube.watch(SVC, resourceVersion=str(kube.version - 2))
     kube.service("a")
     assert names(stream.next(0)) == [("ADDED", "a")]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider_sandbox.apiserver import codec, listing, scale, selectors, status, views
+from cloudprovider_sandbox.apiserver import codec, listing, scale, status, views
 from cloudprovider_sandbox.apiserver.auth import (
     DEFAULT_SECONDS,
     MAX_SECONDS,
@@ -20,6 +19,7 @@ from cloudprovider_sandbox.apiserver.auth import (
 from cloudprovider_sandbox.apiserver.messages import Reply, Request, json_reply
 from cloudprovider_sandbox.apiserver.patches.apply import Manager
 from cloudprovider_sandbox.apiserver.patching import patch_edit
+from cloudprovider_sandbox.apiserver.reads import Reads, Shown, selector_of
 from cloudprovider_sandbox.apiserver.registry import (
     DeleteOptions,
     Outcome,
@@ -31,7 +31,6 @@ from cloudprovider_sandbox.apiserver.resources import SERVICE_ACCOUNTS, TOKEN_RE
 from cloudprovider_sandbox.apiserver.reviews import Reviews
 from cloudprovider_sandbox.apiserver.routes import Route
 from cloudprovider_sandbox.apiserver.store import Key
-from cloudprovider_sandbox.apiserver.watch import Tampering, Watch, WatchOptions
 
 Json = dict[str, Any]
 
@@ -45,20 +44,18 @@ class Api:
         reviews: Reviews,
         authenticator: Authenticator,
         *,
-        bookmark_every: float,
+        reads: Reads,
         concurrency: Concurrency,
     ) -> None:
         self._registry = registry
         self._store = registry.store
         self._reviews = reviews
         self._authenticator = authenticator
-        self._bookmark_every = bookmark_every
+        self.reads = reads
         self._concurrency = concurrency
-        self.watch_list = True  #: whether sendInitialEvents is served
-        self.expired_as_status = False  #: a watch from too old a version: HTTP 410, not an event
 
-    def call(self, route: Route, request: Request, user: User, tampering: Tampering) -> Reply:
-        """The reply. Raises StatusError."""
+    def call(self, route: Route, request: Request, user: User, shown: Shown) -> Reply:
+        """The reply; ``shown`` is what this caller gets to see. Raises StatusError."""
         resource = route.resource
         if resource is None:
             raise status.no_such_path()
@@ -68,89 +65,19 @@ class Api:
             return json_reply(answer, 201)
         if resource.namespaced and not route.namespace and route.verb not in {"list", "watch"}:
             raise status.no_such_path()
+        reads = {"get": self.reads.get, "list": self.reads.list, "watch": self.reads.watch}
+        if route.verb in reads and route.subresource != "scale":
+            return reads[route.verb](resource, route, request, shown)
         if route.subresource == "scale":
             return self._scale(resource, route, request)
         verbs: dict[str, Callable[[Resource, Route, Request], Reply]] = {
-            "get": self._get,
             "create": self._create,
             "update": self._update,
             "patch": self._patch,
             "delete": self._delete,
             "deletecollection": self._delete_collection,
         }
-        if route.verb == "list":
-            return self._list(resource, route, request, tampering)
-        if route.verb == "watch":
-            return self._watch(resource, route, request, tampering)
         return verbs[route.verb](resource, route, request)
-
-    # -- reads -----------------------------------------------------------------------------
-
-    def _get(self, resource: Resource, route: Route, request: Request) -> Reply:
-        entry = self._registry.get(resource, _key(route))
-        return Reply(200, views.negotiate(request, resource, self._concurrency).one(entry.data))
-
-    def _list(
-        self, resource: Resource, route: Route, request: Request, tampering: Tampering
-    ) -> Reply:
-        selector = _selector(resource, request)
-        # Only reads that accept a cached state can be served from one that lags.
-        ceiling = tampering.held_at if request.query.get("resourceVersion") else None
-        page = listing.read(
-            self._store, resource, route.namespace, selector, request, ceiling=ceiling
-        )
-        view = views.negotiate(request, resource, self._concurrency)
-        data = [entry.data for entry in page.entries]
-        return Reply(200, view.many(data, page.version, page.token, page.remaining))
-
-    def _watch(
-        self, resource: Resource, route: Route, request: Request, tampering: Tampering
-    ) -> Reply:
-        query = request.query
-        version = listing.version_of(query.get("resourceVersion", ""))
-        initial = request.flag("sendInitialEvents")
-        if "sendInitialEvents" in query:
-            self._check_watch_list(query.get("resourceVersionMatch", ""))
-        if version and initial and version > self._store.version:
-            raise status.too_large_version(version, self._store.version)
-        selector = _selector(resource, request)
-        if route.name:
-            only = selectors.Requirement("metadata.name", "in", frozenset({route.name}))
-            selector = selectors.Selector(selector.labels, (*selector.fields, only), route.name)
-        oldest = self._store.table(resource.storage).oldest
-        if version and not initial and version < oldest and self.expired_as_status:
-            raise status.gone(f"too old resource version: {version} ({oldest})")
-        options = WatchOptions(
-            namespace=route.namespace,
-            selector=selector,
-            version=version or None,
-            initial_events=initial,
-            bookmarks=request.flag("allowWatchBookmarks"),
-            seconds=self._seconds(query.get("timeoutSeconds", "")),
-            bookmark_every=self._bookmark_every,
-            render=views.negotiate(request, resource, self._concurrency).event,
-        )
-        if "sendInitialEvents" in query and not initial and not version:
-            options = _from_now(options, self._store.version)
-        stream = Watch(
-            self._store, resource, options, concurrency=self._concurrency, tampering=tampering
-        )
-        return Reply(200, stream=stream)
-
-    def _check_watch_list(self, match: str) -> None:
-        if not self.watch_list:
-            why = "sendInitialEvents is forbidden for watch unless WatchList is enabled"
-        elif match != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        else:
-            return
-        error = status.forbidden_field("sendInitialEvents", why)
-        raise status.invalid_options("ListOptions", error)
-
-    def _seconds(self, text: str) -> float:
-        if text.isdigit() and int(text):
-            return float(text)
-        return 1800.0 + self._concurrency.random.uniform(0, 1800)
 
     # -- writes ----------------------------------------------------------------------------
 
@@ -251,7 +178,7 @@ class Api:
 
     def _delete_collection(self, resource: Resource, route: Route, request: Request) -> Reply:
         options = _delete_options(request)
-        selector = _selector(resource, request)
+        selector = selector_of(resource, request)
         page = listing.read(self._store, resource, route.namespace, selector, request)
         outcomes = []
         for entry in page.entries:
@@ -309,17 +236,6 @@ def _check_name(body: Json, route: Route) -> None:
 
 def _key(route: Route) -> Key:
     return (route.namespace, route.name)
-
-
-def _selector(resource: Resource, request: Request) -> selectors.Selector:
-    query = request.query
-    return selectors.parse(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource)
-
-
-def _from_now(options: WatchOptions, version: int) -> WatchOptions:
-    made = copy.copy(options)
-    object.__setattr__(made, "version", version)
-    return made
 
 
 def _later(concurrency: Concurrency, seconds: int) -> Any:

@@ -97,7 +97,7 @@ class Authenticator:
         self._tokens.pop(token, None)
 
     def user(self, request: Request) -> User:
-        """Whose ``request`` it is, after impersonation. Raises StatusError 401."""
+        """Whose ``request`` it is, before impersonation. Raises StatusError 401."""
         header = request.headers.get("authorization", "")
         if header.lower().startswith("bearer "):
             user = self.review(header[7:].strip())
@@ -109,7 +109,7 @@ class Authenticator:
             user = ANONYMOUS
         else:
             raise status.unauthorized()
-        return _impersonated(user, request)
+        return user
 
     def review(self, token: str) -> User | None:
         """The user of ``token``, or None if it is not valid (now)."""
@@ -163,7 +163,17 @@ def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _impersonated(user: User, request: Request) -> User:
+def impersonation(user: User, request: Request) -> list[Attributes]:
+    """What ``user`` must be allowed for the identity that ``request`` asks for."""
+    name = request.headers.get("impersonate-user")
+    if not name:
+        return []
+    wanted = [("users", name), *(("groups", group) for group in request.groups)]
+    return [Attributes(user, "impersonate", resource=kind, name=each) for kind, each in wanted]
+
+
+def impersonated(user: User, request: Request) -> User:
+    """Who ``user`` wants to be for ``request``."""
     name = request.headers.get("impersonate-user")
     if not name:
         return user

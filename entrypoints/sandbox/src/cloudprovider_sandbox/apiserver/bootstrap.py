@@ -11,7 +11,8 @@ from cloudprovider_sandbox.apiserver.resources import NAMESPACES, SERVICES
 
 def bootstrap(registry: Registry, namespaces: Sequence[str]) -> None:
     """The first namespaces and the Service ``kubernetes``, which takes the first cluster IP."""
-    write = Write(Manager("kube-apiserver", "Update", "v1"))
+    # Nobody will ever dispute these fields: no need to keep book of who owns them.
+    write = Write(Manager("kube-apiserver", "Update", "v1"), tracked=False)
     for name in namespaces:
         registry.create(NAMESPACES, "", {"metadata": {"name": name}}, write)
     if "default" not in namespaces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -57,15 +57,6 @@ class Reply:
     delivery: Delivery = "answered"
     reason: str = ""  #: reason of a Status, for the journal
     effect: bool = False  #: whether a stored object changed
-
-    def lines(self) -> Iterator[bytes]:
-        """The stream's chunks until it ends."""
-        while self.stream is not None:
-            chunk = self.stream.next()
-            if chunk is None:
-                return
-            if chunk:
-                yield chunk
 
 
 def json_reply(value: Any, status: int = 200, **kwargs: Any) -> Reply:

@@ -59,7 +59,7 @@ class Namespaces:
             "apiVersion": "v1",
             "metadata": {"name": "default", "namespace": key[1]},
         }
-        self._registry._stamp(account)
+        self._registry.stamp(account)
         self._registry.write_raw(SERVICE_ACCOUNTS, (key[1], "default"), account)
 
     def delete(self, resource: Resource, key: Key, obj: Json) -> Outcome:

@@ -116,7 +116,7 @@ class Registry:
             self._name(resource, namespace, meta)
             key = (namespace, meta.get("name", ""))
             strategy.default(new)
-            self._stamp(new)
+            self.stamp(new)
             if write.tracked:
                 new = track_update(resource.schema, None, new, write.manager, now=self.now)
             strategy.prepare_create(new)
@@ -154,7 +154,8 @@ class Registry:
         else:
             meta.pop("namespace", None)
 
-    def _stamp(self, new: Json) -> None:
+    def stamp(self, new: Json) -> None:
+        """Give a new object its UID and creation time."""
         meta = new["metadata"]
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             meta.pop(name, None)

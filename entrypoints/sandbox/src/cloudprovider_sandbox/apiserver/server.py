@@ -23,14 +23,17 @@ from cloudprovider_sandbox.apiserver.auth import (
     Authenticator,
     Authorizer,
     User,
+    impersonated,
+    impersonation,
 )
 from cloudprovider_sandbox.apiserver.bootstrap import bootstrap
 from cloudprovider_sandbox.apiserver.messages import Reply, Request, json_reply
+from cloudprovider_sandbox.apiserver.reads import Reads
 from cloudprovider_sandbox.apiserver.registry import Registry
 from cloudprovider_sandbox.apiserver.resources import Catalogue
 from cloudprovider_sandbox.apiserver.reviews import Reviews
 from cloudprovider_sandbox.apiserver.routes import Route, parse
-from cloudprovider_sandbox.apiserver.store import Snapshot, Store
+from cloudprovider_sandbox.apiserver.store import Key, Snapshot, Store
 from cloudprovider_sandbox.apiserver.strategies.table import strategies
 from cloudprovider_sandbox.apiserver.watch import Tampering
 
@@ -86,13 +89,19 @@ class ApiServer:
         self.registry = Registry(self.store, made, concurrency=self.concurrency)
         key = self.options.signing_key or self.concurrency.uuid().encode()
         self.authenticator = Authenticator(self.options.tokens, key, concurrency=self.concurrency)
+        self.reads = Reads(
+            self.store,
+            bookmark_every=self.options.bookmark_every,
+            concurrency=self.concurrency,
+        )
         self.api = Api(
             self.registry,
             Reviews(self.authenticator, lambda: self.authorizer),
             self.authenticator,
-            bookmark_every=self.options.bookmark_every,
+            reads=self.reads,
             concurrency=self.concurrency,
         )
+        self._honest = Tampering()
         self._tampering: dict[str, Tampering] = {}
         bootstrap(self.registry, self.options.namespaces)
 
@@ -121,26 +130,24 @@ class ApiServer:
     def answer(self, route: Route, request: Request) -> Reply:
         """Answer without faults and journal; refusals are replies too."""
         try:
-            user = self.authenticator.user(request)
-            self._authorize(route, user)
+            user = self._user(request)
+            self._authorize(_attributes(route, user))
             if route.resource is None:
                 return self._other(request)
-            return self.api.call(route, request, user, self.tampering(request.caller))
+            caller = request.caller
+            return self.api.call(route, request, user, lambda: self.tampering(caller))
         except status.StatusError as error:
             return refusal(error)
 
-    def _authorize(self, route: Route, user: User) -> None:
-        resource = route.resource
-        if resource is None:
-            attributes = Attributes(user, route.verb, path=route.path)
-        else:
-            attributes = Attributes(
-                user, route.verb, resource.group, resource.plural, route.subresource,
-                route.namespace, route.name,
-            )  # fmt: skip
-        if self.authorizer.allowed(attributes):
-            return
-        raise status.forbidden(*_denied(attributes))
+    def _user(self, request: Request) -> User:
+        user = self.authenticator.user(request)
+        for attributes in impersonation(user, request):
+            self._authorize(attributes)
+        return impersonated(user, request)
+
+    def _authorize(self, attributes: Attributes) -> None:
+        if not self.authorizer.allowed(attributes):
+            raise status.forbidden(*_denied(attributes))
 
     def _other(self, request: Request) -> Reply:
         path = request.path.rstrip("/")
@@ -219,15 +226,24 @@ class ApiServer:
         for pattern, tampering in self._tampering.items():
             if fnmatch.fnmatchcase(caller, pattern):
                 return tampering
-        return Tampering()
+        return self._honest
 
     def tamper(self, caller: str = "*") -> Tampering:
-        """Faults of running watches for callers that match a shell pattern; change its fields.
+        """What callers that match a shell pattern are shown, on running watches too.
 
-        ``silent``: half-open. ``held_at``: a server that lags at this version (K2).
-        ``skip_to``: events up to this version are never seen (K3). Call :meth:`wake` afterwards.
+        Set the fields of what is returned, then :meth:`wake` running watches. A ``held_at`` is a
+        server that lags (K2); with ``all_reads`` even quorum reads are stale (K1), see
+        :meth:`version_before`; ``skip_to`` hides a span of events (K3).
         """
         return self._tampering.setdefault(caller, Tampering())
+
+    def version_before(self, count: int, storage: str, *keys: Key) -> int:
+        """The version before the ``count``-th last change of ``storage``, or of some objects.
+
+        ``keys`` are (namespace, name). Never older than the history reaches.
+        """
+        with self.store.lock:
+            return self.store.table(storage).before_last(count, keys)
 
     def wake(self) -> None:
         """Let running watches look at their :class:`Tampering` again."""
@@ -245,6 +261,21 @@ def refusal(error: status.StatusError) -> Reply:
     if error.retry_after:
         reply.headers["retry-after"] = str(error.retry_after)
     return reply
+
+
+def _attributes(route: Route, user: User) -> Attributes:
+    resource = route.resource
+    if resource is None:
+        return Attributes(user, route.verb, path=route.path)
+    return Attributes(
+        user,
+        route.verb,
+        resource.group,
+        resource.plural,
+        route.subresource,
+        route.namespace,
+        route.name,
+    )
 
 
 def _denied(attributes: Attributes) -> tuple[str, dict[str, Any] | None]:
@@ -313,8 +344,8 @@ def _precondition(route: Route, request: Request) -> str:
     return ",".join(f"{name}={value}" for name, value in pairs if value)
 
 
-#: Kinds whose bodies hold secrets, or are someone's token.
-_SECRET = frozenset({"secrets", "tokenreviews"})
+#: Kinds whose bodies may hold credentials; old manifests keep cloud keys in ConfigMaps.
+_SECRET = frozenset({"secrets", "configmaps", "tokenreviews"})
 
 
 def _arguments(route: Route, request: Request) -> dict[str, Any]:

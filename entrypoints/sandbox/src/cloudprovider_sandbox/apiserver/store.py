@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -94,7 +94,7 @@ class Table:
                 bisect.insort(keys, key)
         self._changes.append(change)
         self._versions.append(change.version)
-        if len(self._changes) > 2 * self._limit:
+        if len(self._changes) > self._limit + self._limit // 4:
             self._drop(len(self._changes) - self._limit)
         self.condition.notify_all()
 
@@ -128,6 +128,17 @@ class Table:
             else:
                 objects[change.entry.key] = change.previous
         return objects
+
+    def before_last(self, count: int, keys: Collection[Key] = ()) -> int:
+        """The version before the ``count``-th last change, of ``keys`` if some are given.
+
+        Where the history does not reach that far, the oldest version that it has.
+        """
+        for change in reversed(self._changes):
+            count -= not keys or change.entry.key in keys
+            if count == 0:
+                return change.version - 1
+        return self.oldest
 
     def forget(self, version: int, *, grace: int | None = None) -> None:
         """Drop the whole history; ``version`` is the oldest that a watch may resume from."""

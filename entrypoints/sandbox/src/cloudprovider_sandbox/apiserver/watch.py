@@ -44,11 +44,15 @@ class WatchOptions:
 
 @dataclasses.dataclass
 class Tampering:
-    """Faults of running watches, set by tests; guarded by the store's lock."""
+    """What some callers see of the server's state; set by tests."""
 
-    silent: bool = False  #: send nothing, not even bookmarks: a half-open connection
-    held_at: int | None = None  #: newest version shown; None = all
+    silent: bool = False  #: watches send nothing, not even bookmarks: a half-open connection
     skip_to: int = 0  #: events up to this version are never delivered
+    held_at: int | None = None  #: newest version that watches and cached reads show; None = all
+    all_reads: bool = False  #: ``held_at`` is for reads that want the newest state as well
+
+
+_HONEST = Tampering()
 
 
 class Watch:
@@ -61,13 +65,13 @@ class Watch:
         options: WatchOptions,
         *,
         concurrency: Concurrency,
-        tampering: Tampering | None = None,
+        tampering: Callable[[], Tampering] = lambda: _HONEST,
     ) -> None:
         self._store = store
         self._resource = resource
         self._options = options
         self._concurrency = concurrency
-        self._tampering = tampering or Tampering()
+        self._tampering = tampering
         self._render = options.render or (lambda entry: entry.data)
         self._pending: collections.deque[bytes] = collections.deque()
         self._closed = False
@@ -86,7 +90,7 @@ class Watch:
                 self._fail(version)
             return version
         newest = self._store.version
-        ceiling = self._tampering.held_at
+        ceiling = self._tampering().held_at
         objects = self._table.objects
         if ceiling is not None and ceiling < newest:
             newest = max(ceiling, self._table.oldest)
@@ -105,7 +109,7 @@ class Watch:
             while True:
                 if self._closed:
                     return None
-                if not self._tampering.silent:
+                if not self._tampering().silent:
                     chunk = self._take()
                     if chunk:
                         return chunk
@@ -125,7 +129,7 @@ class Watch:
 
     def _wait_seconds(self, now: float, deadline: float | None) -> float:
         until = self._end
-        if self._options.bookmarks and not self._tampering.silent:
+        if self._options.bookmarks and not self._tampering().silent:
             until = min(until, self._bookmark_due)
         if deadline is not None:
             until = min(until, deadline)
@@ -140,7 +144,7 @@ class Watch:
         return b"".join(lines)
 
     def _advance(self) -> None:
-        oldest, tampering = self._table.oldest, self._tampering
+        oldest, tampering = self._table.oldest, self._tampering()
         if self._table.grace <= self._cursor < oldest:
             self._cursor = oldest
         self._cursor = max(self._cursor, tampering.skip_to)
@@ -160,7 +164,7 @@ class Watch:
 
     def _send_bookmark(self) -> None:
         self._bookmark_due = self._concurrency.monotonic() + self._options.bookmark_every
-        held = self._tampering.held_at
+        held = self._tampering().held_at
         newest = self._store.version if held is None else held
         if self._options.bookmarks and newest >= self._cursor:
             self._cursor = newest

@@ -156,17 +156,17 @@ _ADVICE: Mapping[str, str] = {
     "InvalidAccessKeyId.Inactive": "the access key is disabled: enable it or use another",
     "InvalidAccessKeyId*": (
         "the access key id is unknown to the cloud: check Global.accessKeyID in the cloud config,"
-        " or ACCESS_KEY_ID"
+        " or ACCESS_KEY_ID, and restart the manager"
     ),
     "SignatureDoesNotMatch": (
         "the secret does not belong to the access key id: check Global.accessKeySecret in the"
-        " cloud config, or ACCESS_KEY_SECRET"
+        " cloud config, or ACCESS_KEY_SECRET, and restart the manager"
     ),
     "IncompleteSignature": "the request was changed on its way: check the proxy",
     "InvalidTimeStamp*": "this machine's clock is wrong by more than 15 minutes: set it",
     "InvalidSecurityToken*": "the session token has expired or is not valid",
     "InvalidCredentials": "no credentials: set Global.accessKeyID and Global.accessKeySecret",
-    "*": "the RAM user or role of the access key lacks this permission: attach the policy",
+    "*": "the RAM user or role of the access key lacks this permission: allow it in its policy",
 }
 
 BUSY_AFTER, THROTTLED_AFTER = 5.0, 10.0
@@ -230,7 +230,7 @@ def _permanent(failed: CallFailed, call: Call) -> errors.CloudProviderError:
             "the cloud does not know this region",
             field="Global.region",
             value=call.region,
-            accepted="a region id such as cn-hangzhou",
+            accepted="a region id such as cn-hangzhou; it is read when the manager starts",
             **_origin(failed),
         )
     if _matches(code, _WRONG_REFERENCE):
@@ -261,7 +261,10 @@ def _text(failed: CallFailed, call: Call) -> str:
     said = "".join(char if char.isprintable() else " " for char in failed.message)
     text = f"{call.product}:{call.action}: {said[:300]}"
     if classify(failed) is Failure.NOT_SENT:
-        text += f"; the endpoint can be set with {call.product.upper()}_ENDPOINT"
+        text += (
+            f"; check Global.region ({call.region}) and Global.network (vpc or public) in the cloud"
+            f" config, or set the endpoint with {call.product.upper()}_ENDPOINT"
+        )
     return text
 
 

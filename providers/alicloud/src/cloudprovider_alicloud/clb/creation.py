@@ -77,8 +77,9 @@ class Creator:
         try:
             created = self._attempt(operation.params, service, remembered)
         except CloudProviderError as error:
-            other = self._other_vswitch(operation.params) if any_vswitch else ""
-            if error.code != NO_ADDRESS_LEFT or not other:
+            full = error.code == NO_ADDRESS_LEFT and any_vswitch
+            other = self._other_vswitch(operation.params) if full else ""
+            if not other:
                 raise
             params = {**operation.params, "VSwitchId": other}
             created = self._attempt(params, service, remembered)

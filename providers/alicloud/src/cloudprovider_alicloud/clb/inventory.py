@@ -114,14 +114,20 @@ class Inventory:
             self._pages = pages
         return _Listing(by_owner, tuple(balancer.id for balancer in found), pages)
 
-    def by_id(self, balancer_id: str, look: Look) -> LoadBalancer:
+    def by_id(self, balancer_id: str, look: Look, *, users: bool = False) -> LoadBalancer:
         """One by its id.
+
+        Args:
+            balancer_id: The id.
+            look: How new the answer must be.
+            users: Whether a user wrote the id, and may yet make what it names: that it is absent is
+                asked again each time.
 
         Raises:
             ResourceNotFound: authentically not there.
 
         """
-        if balancer_id in self._gone:
+        if balancer_id in self._gone and not users:
             raise ResourceNotFound(f"load balancer {balancer_id} does not exist")
         key = ("balancer", balancer_id)
         try:
@@ -129,7 +135,8 @@ class Inventory:
                 key, lambda: self._api.describe_load_balancer(balancer_id), look
             )
         except ResourceNotFound:
-            self.deleted(balancer_id)
+            if not users:
+                self.deleted(balancer_id)
             raise
         if found.id != balancer_id:
             raise CloudProviderError(f"asked for load balancer {balancer_id}, got {found.id!r}")

@@ -76,20 +76,22 @@ class Locator:
     def _reused(self, subject: Subject, reuse_id: str, look: Look) -> LoadBalancer:
         field = keys.ANNOTATIONS.full_key(keys.ID)
         try:
-            found = self._inventory.by_id(reuse_id, look)
+            found = self._inventory.by_id(reuse_id, look, users=True)
         except ResourceNotFound as error:
             raise InvalidConfiguration(
                 "there is no such load balancer",
                 field=field,
                 value=reuse_id,
-                accepted="the id of an existing CLB in this region",
+                accepted="the id of a CLB in this region, or no such annotation to get a new one",
                 code=error.code,
                 request_id=error.request_id,
             ) from error
-        refusal = "alicloud: the loadbalancer ID can not be reused"
+        refusal = f"alicloud: the loadbalancer {found.id} can not be reused"
         if names.made_by_kubernetes(found):
             raise NotOwned(
-                f"{refusal}, can not reuse loadbalancer created by kubernetes.",
+                f"{field}={reuse_id!r}: {refusal}, can not reuse loadbalancer created by "
+                f"kubernetes. {_whose(subject, found)}; accepted: the id of one that was made by "
+                "hand, or no such annotation to get a new one",
                 resource=found.id,
                 owner=found.tags.get(names.TAG_OWNER) or found.tags.get(names.TAG_CLUSTER, ""),
             )
@@ -100,7 +102,7 @@ class Locator:
                 f"cannot be bound to ip [{found.address}]",
                 field=field,
                 value=reuse_id,
-                accepted="another Service for this load balancer",
+                accepted="a new Service for this load balancer, or no such annotation here",
             )
         return found
 
@@ -183,3 +185,13 @@ class Locator:
         if not found and not subject.recorded_ids and not look.used_old:
             return self._by_other_means(subject, name)
         return list(found.values())
+
+
+def _whose(subject: Subject, balancer: LoadBalancer) -> str:
+    """Who made ``balancer``, by its tags."""
+    if subject.owns(balancer):
+        return "This Service has it already"
+    cluster = balancer.tags.get(names.TAG_CLUSTER, "")
+    tag = balancer.tags.get(names.TAG_OWNER, "")
+    who = f"cluster {cluster}" if cluster else "a cluster"
+    return f"It belongs to {who}" + (f" (tag {names.TAG_OWNER}: {tag})" if tag else "")

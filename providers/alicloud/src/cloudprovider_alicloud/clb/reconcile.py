@@ -35,6 +35,7 @@ from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.locate import Locator, Subject
 from cloudprovider_alicloud.clb.memory import Remembered
 from cloudprovider_alicloud.clb.observe import Observer
+from cloudprovider_alicloud.clb.refusals import explained
 
 _log = logging.getLogger(__name__)
 
@@ -119,12 +120,18 @@ class Reconciler:
 
     def _executor(self, subject: Subject, observed: Observed, change: Change) -> Executor:
         def create(operation: op.CreateBalancer) -> LoadBalancer:
-            return self._creator.create(
-                operation,
-                subject.service,
-                subject.remembered,
-                any_vswitch=keys.VSWITCH not in subject.values,
-            )
+            try:
+                return self._creator.create(
+                    operation,
+                    subject.service,
+                    subject.remembered,
+                    any_vswitch=keys.VSWITCH not in subject.values,
+                )
+            except CloudProviderError as error:
+                found = explained(error, operation.params, subject.values)
+                if found is error:
+                    raise
+                raise found from error
 
         return Executor(
             self._api,

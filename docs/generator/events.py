@@ -1,0 +1,66 @@
+"""``events.md``: the events that the controllers write, made by the controllers' own code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudprovider.errors import CloudProviderError, RetryLater
+from cloudprovider.interface import InstanceMetadata
+from generator import markdown, recorded
+
+_INTRODUCTION = """\
+`kubectl describe` shows them below the object. Reasons and messages are those of Kubernetes' own
+managers, so that alerts go on working; `LoadBalancerInProgress` and `FailedToInitialize` have no
+counterpart there. `…` stands for what the cloud or the API server said, with the cloud's code and
+request id. Similar events are counted and spaced out, like client-go does it."""
+
+_LASTING = """\
+A Warning that only somebody's change can mend (configuration, permissions, quota, ownership) is
+told once for each change of the Service, not at each try: see [errors](errors.md)."""
+
+_SOURCES = {
+    "Service": "service-controller",
+    "Node": "cloud-node-controller",
+    "Lease": "cloud-controller-manager",
+}
+_WHEN = {
+    "SyncLoadBalancerFailed": "Making, changing or deleting the load balancer failed.",
+    "UpdateLoadBalancerFailed": "Bringing only the backends up to date failed.",
+    "DeleteLoadBalancerFailed": "Deleting for a Service that is gone already failed.",
+    "LoadBalancerInProgress": "The cloud is at work; asked again later. No failure.",
+    "Synced": "The Node was initialised: the taint is gone.",
+    "FailedToInitialize": "The Node stays tainted; told once for each reason.",
+    "LeaderElection": "This process began or ended to lead.",
+}
+
+
+def page() -> str:
+    """The page."""
+    rows = [
+        (event.kind, event.type, f"`{event.reason}`", markdown.prose(event.message), when)
+        for event, when in _events()
+    ]
+    sources = ", ".join(f"`{source}` for {kind}s" for kind, source in _SOURCES.items())
+    return markdown.page(
+        "Events",
+        _INTRODUCTION,
+        markdown.wrap(f"The source (`reportingComponent`) is {sources}."),
+        _LASTING,
+        markdown.table(("Object", "Type", "Reason", "Message", "When"), rows),
+    )
+
+
+def _events() -> Iterator[tuple[recorded.Event, str]]:
+    yield from recorded.service_successes()
+    cause, waiting = CloudProviderError("…"), RetryLater("…", after=5.0)
+    failures = [
+        *recorded.service_failures(cause, doing="failed to ensure load balancer"),
+        *recorded.service_failures(cause, doing="", update_of="[node-1 node-2]", node_count=2),
+        *recorded.service_failures(cause, doing="", deletion=True),
+        *recorded.service_failures(waiting, doing="failed to ensure load balancer"),
+        *recorded.node_events(InstanceMetadata(provider_id="cloud://1")),
+        *recorded.node_events(cause),
+        *recorded.lease_events(),
+    ]
+    for event in failures:
+        yield event, _WHEN[event.reason]

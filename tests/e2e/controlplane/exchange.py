@@ -1,0 +1,227 @@
+"""Puts the same questions to both API servers and compares the answers field by field.
+
+A topic is a function that asks through an :class:`Exchange`. What differs between any two clusters
+is masked: a uid, version, address or port becomes ``uid-1``, ``uid-2``, … in the order in which it
+was first seen, so that two equal values stay equal and two different ones different.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+import time
+import urllib.parse
+
+UID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+TIME = re.compile(r"\b20\d\d-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)")
+CLUSTER_IP = re.compile(r"\b10\.96\.\d+\.\d+\b")
+TOKEN = re.compile(r"\bey[\w-]+\.[\w-]+\.[\w-]+")
+AGE = re.compile(r"(\d+[smhdy])+|<unknown>|<invalid>")
+_PORTS = frozenset({"nodePort", "healthCheckNodePort"})
+_HEADERS = ("content-type", "warning", "retry-after")
+
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY = "application/apply-patch+yaml"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+class Exchange:
+    """Questions to one server. ``answers`` holds what came back, masked, by name of the question.
+
+    Attributes:
+        ns: A namespace of this topic's own; ``services`` and so on are paths in it.
+
+    """
+
+    def __init__(self, server, topic):
+        self._server = server
+        self.ns = f"diff-{topic.replace('_', '-')}"
+        self.answers: dict[str, object] = {}
+        self._seen: dict[tuple[str, str], str] = {}
+        self._asked_ports: set[int] = set()
+
+    def path(self, plural, group="", version="v1", *, ns=None):
+        """Of a collection in this topic's namespace."""
+        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        return f"{root}/namespaces/{ns or self.ns}/{plural}"
+
+    def __enter__(self):
+        body = {"metadata": {"name": self.ns}}
+        self._server.request("POST", "/api/v1/namespaces", body)
+        self._empty()
+        return self
+
+    def __exit__(self, *exc):
+        self._empty()
+
+    def _empty(self):
+        for plural in ("services", "configmaps", "events", "pods", "secrets", "serviceaccounts"):
+            for item in self._server.items(self.path(plural)):
+                path = f"{self.path(plural)}/{item['metadata']['name']}"
+                if item["metadata"].get("finalizers"):
+                    none = {"metadata": {"finalizers": None}}
+                    self._server.request("PATCH", path, none, content_type=MERGE)
+                self._server.request("DELETE", path, {"gracePeriodSeconds": 0})
+        self._server.request("DELETE", self.path("leases", "coordination.k8s.io"))
+        self._server.request("DELETE", self.path("endpointslices", "discovery.k8s.io"))
+        self._server.request("DELETE", f"/api/v1/nodes?labelSelector=topic%3D{self.ns}")
+
+    # -- questions -------------------------------------------------------------------------
+
+    def ask(self, name, method, path, body=None, *, type="application/json", **options):
+        """Send a request and note the answer under ``name``; the answer as it came."""
+        assert name not in self.answers, f"two questions named {name}"
+        self._note_ports(body)
+        answer = self._server.request(method, path, body, content_type=type, **options)
+        headers = {key: answer.headers.get(key, "") for key in _HEADERS}
+        if headers["warning"]:
+            headers["warning"] = sorted(headers["warning"].split(", 299 - "))
+        try:
+            masked = self._mask(json.loads(answer.text))
+        except ValueError:
+            masked = answer.text.strip()
+        self.answers[name] = {"status": answer.status, **headers, "body": masked}
+        return answer
+
+    def get(self, name, path, **options):
+        return self.ask(name, "GET", path, **options)
+
+    def post(self, name, path, body, **options):
+        return self.ask(name, "POST", path, body, **options)
+
+    def put(self, name, path, body, **options):
+        return self.ask(name, "PUT", path, body, **options)
+
+    def patch(self, name, path, body, type=STRATEGIC, **options):
+        return self.ask(name, "PATCH", path, body, type=type, **options)
+
+    def delete(self, name, path, body=None, **options):
+        return self.ask(name, "DELETE", path, body, **options)
+
+    def watch(self, name, path, *, until=None, meanwhile=None, seconds=3, bookmarks=False, **query):
+        """Watch until ``until(events)`` or ``seconds``; note the events, and give them as they came.
+
+        ``meanwhile`` is called once the watch has begun. Bookmarks are noted only if wanted: when
+        they come is the server's choice.
+        """
+        found = []
+        query = {"watch": "true", "timeoutSeconds": str(seconds), **query}
+        with self._server.stream(f"{path}?{urllib.parse.urlencode(query)}") as stream:
+            if meanwhile is not None:
+                later = threading.Timer(0.2, meanwhile)
+                later.start()
+            deadline = time.monotonic() + seconds
+            for line in stream.lines():
+                found.append(json.loads(line))
+                if (until and until(found)) or time.monotonic() > deadline:
+                    break
+            if meanwhile is not None:
+                later.join()
+        wanted = [
+            event for event in found
+            if bookmarks or event["type"] != "BOOKMARK" or "annotations" in event["object"]["metadata"]
+        ]  # fmt: skip
+        head = {"status": stream.status, "content-type": stream.headers.get("content-type", "")}
+        self.answers[name] = {**head, "body": [self._mask_event(event) for event in wanted]}
+        return found
+
+    # -- masks -----------------------------------------------------------------------------
+
+    def _note_ports(self, body):
+        """Ports that the question names are not masked."""
+        if isinstance(body, dict):
+            for key, value in body.items():
+                if key in _PORTS and ("port", str(value)) not in self._seen:
+                    self._asked_ports.add(value)
+                self._note_ports(value)
+        elif isinstance(body, list):
+            for value in body:
+                self._note_ports(value)
+
+    def _alias(self, kind, value):
+        known = [key for key in self._seen if key[0] == kind]
+        return self._seen.setdefault((kind, value), f"{kind}-{len(known) + 1}")
+
+    def _mask_event(self, event):
+        obj = self._mask(event["object"])
+        if event["type"] in {"BOOKMARK", "ERROR"} and isinstance(obj, dict):
+            obj.get("metadata", {})["resourceVersion"] = "VERSION"
+        return {"type": event["type"], "object": obj}
+
+    def _mask(self, value, key=""):
+        if isinstance(value, dict):
+            return self._mask_dict(value)
+        if isinstance(value, list):
+            if key == "cells":
+                return [AGE.sub("AGE", c) if isinstance(c, str) and AGE.fullmatch(c) else self._mask(c) for c in value]  # fmt: skip  # noqa: E501
+            return [self._mask(part, key) for part in value]
+        if key in _PORTS and value not in self._asked_ports:
+            return self._alias("port", str(value))
+        if isinstance(value, str):
+            value = TIME.sub("TIME", TOKEN.sub("TOKEN", value))
+            value = UID.sub(lambda found: self._alias("uid", found[0]), value)
+            return CLUSTER_IP.sub(lambda found: self._alias("address", found[0]), value)
+        return value
+
+    def _mask_dict(self, value):
+        masked = {}
+        of_list = str(value.get("kind", "")).endswith("List") or value.get("kind") == "Table"
+        for key, part in value.items():
+            if key == "managedFields":
+                continue
+            if key == "metadata" and isinstance(part, dict):
+                masked[key] = self._mask_meta(part, of_list=of_list)
+            else:
+                masked[key] = self._mask(part, key)
+        return masked
+
+    def _mask_meta(self, meta, *, of_list):
+        masked = self._mask_dict(meta)
+        if meta.get("continue"):
+            masked["continue"] = "TOKEN"
+        version = meta.get("resourceVersion")
+        if version:
+            # A list's version rises with every write to anything.
+            masked["resourceVersion"] = "VERSION" if of_list else self._alias("version", version)
+        if meta.get("generateName"):
+            masked["name"] = f"{meta['generateName']}*"
+        return masked
+
+
+def differences(ours, theirs, path=""):
+    """(field, ours, theirs) of every difference between two masked answers."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        if _same_refusal(ours, theirs):
+            return
+        for key in sorted({*ours, *theirs}):
+            here = f"{path}.{key}" if path else key
+            yield from differences(ours.get(key, ABSENT), theirs.get(key, ABSENT), here)
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        for n in range(max(len(ours), len(theirs))):
+            pair = [side[n] if n < len(side) else ABSENT for side in (ours, theirs)]
+            yield from differences(*pair, f"{path}[{n}]")
+    elif ours != theirs or type(ours) is not type(theirs):
+        yield path, ours, theirs
+
+
+ABSENT = "(absent)"
+
+
+def _same_refusal(ours, theirs):
+    """Whether two Statuses refuse for the same reason, in whatever words."""
+    if not ours.get("kind") == theirs.get("kind") == "Status":
+        return False
+    with contextlib.suppress(AttributeError):
+        return _essence(ours) == _essence(theirs)
+    return False
+
+
+def _essence(status):
+    details = dict(status.get("details") or {})
+    causes = {(cause.get("reason"), cause.get("field")) for cause in details.pop("causes", [])}
+    names = ("status", "reason", "code")
+    return [status.get(name) for name in names], details, causes
