@@ -13,11 +13,15 @@ from benchmarks.bench import Bench, Work, bench, each
 from benchmarks.cluster import NODES, SERVICES
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import Figure, Result, command, figure
+from cloudprovider.toolkit.journal import Record
 
 #: Load balancers in the second half.
 MANY = 50
 #: Seconds after which shared answers are no longer taken: a pass then reads all it needs.
 STALE = 31.0
+#: Seconds for which a node that is not ready is watched.
+_WATCHED = 16.0
+_STRATEGIC = "application/strategic-merge-patch+json"
 
 
 def run() -> Result:
@@ -156,30 +160,44 @@ def _touch(made: Bench, name: str) -> None:
 
 def _node_changes(made: Bench, services: int) -> list[Figure]:
     path = f"{NODES}/node-3"
-    not_ready = [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}]
     changes: dict[str, Callable[[], object]] = {
         "a label": lambda: made.cluster.patch(path, {"metadata": {"labels": {"a": "b"}}}),
-        "Ready": lambda: made.cluster.request(
-            "PATCH",
-            f"{path}/status",
-            {"status": {"conditions": not_ready}},
-            "application/strategic-merge-patch+json",
-        ),
         "cordon": lambda: made.cluster.patch(path, {"spec": {"unschedulable": True}}),
+        "Ready": lambda: _set_ready(made, path, "False"),
     }
-    return [
-        figure(
-            f"{name} of a node changes, S = {services}: cloud calls",
-            len(made.work(change).calls),
-            go=str(4 * services),
-            most=0,
-        )
-        for name, change in changes.items()
-    ]
+    rows = []
+    for name, change in changes.items():
+        calls = _of_balancers(made.work(change))
+        what = f"{name} of a node changes, S = {services}: load balancer calls"
+        rows.append(figure(what, len(calls), go=str(4 * services), most=0))
+    if services == 1:
+        rows.append(_lookups(made))
+    _set_ready(made, path, "True")
+    made.cluster.patch(path, {"spec": {"unschedulable": None}, "metadata": {"labels": {"a": None}}})
+    made.settle()
+    return rows
+
+
+def _set_ready(made: Bench, path: str, status: str) -> None:
+    conditions = [{"type": "Ready", "status": status, "reason": "Benchmark"}]
+    body = {"status": {"conditions": conditions}}
+    made.cluster.request("PATCH", f"{path}/status", body, _STRATEGIC)
+
+
+def _lookups(made: Bench) -> Figure:
+    """What a node that is not ready goes on costing."""
+    before = made.cloud.last()
+    time.sleep(_WATCHED)
+    count = len(made.cloud.calls(before))
+    return Figure("a node not ready: instance lookups", f"{count} in {_WATCHED:g} s")
+
+
+def _of_balancers(work: Work) -> list[Record]:
+    return [record for record in work.calls if record.api == "slb"]
 
 
 def _joins(work: Work, what: str, services: int, *, go: str) -> list[Figure]:
-    balancers = [record for record in work.calls if record.api == "slb"]
+    balancers = _of_balancers(work)
     writes = sum(record.write for record in balancers)
     reads = len(balancers) - writes
     others = len(work.calls) - len(balancers)

@@ -5,6 +5,7 @@ Seconds are of CPU, so what else the machine does counts little.
 
 from __future__ import annotations
 
+import collections
 import importlib
 import itertools
 import logging
@@ -27,7 +28,7 @@ _TESTS = pathlib.Path(__file__).parent.parent / "tests" / "faults"
 def run() -> Result:
     """Each scenario without a fault once, then with faults spread over its boundaries."""
     logging.disable()  # thousands of warnings about what is being injected
-    sys.path.insert(0, str(_TESTS))
+    sys.path.insert(0, str(_TESTS))  # a folder of tests, no package
     world: Any = importlib.import_module("world")
     scenarios: Any = importlib.import_module("scenarios")
     figures: list[Figure] = []
@@ -38,9 +39,11 @@ def run() -> Result:
         boundaries += len(plans)
         done, took = _play(world.World, scenario, records, plans)
         runs, seconds = runs + done, seconds + took
+        action, times = collections.Counter(r.op for r in records).most_common(1)[0]
         name = scenario.__name__.replace("_", " ")
+        what = f"scenario {number}, {name}: {len(records)} calls, {times} of them {action}"
         each = f"{done / took:.1f} runs/s"
-        figures.append(Figure(f"scenario {number}, {name}: {len(records)} calls", each))
+        figures.append(Figure(what, each))
     rate = runs / seconds
     total = Figure("all", f"{rate:.1f} runs/s", "", f"≥ {COUNTED_ON} runs/s", rate >= COUNTED_ON)
     return Result(

@@ -47,13 +47,8 @@ def figure(
     what: str, value: float, unit: str = "", *, go: str = "", most: float | None = None
 ) -> Figure:
     """A figure that is good if it is at most ``most``."""
-    return Figure(
-        what,
-        _text(value, unit),
-        go,
-        "" if most is None else f"≤ {_text(most, unit)}",
-        None if most is None else value <= most,
-    )
+    goal = "" if most is None else f"≤ {_text(most, unit)}" if most else "0"
+    return Figure(what, _text(value, unit), go, goal, None if most is None else value <= most)
 
 
 def _text(value: float, unit: str) -> str:

@@ -12,7 +12,7 @@ from cloudprovider import errors
 from cloudprovider.errors import CloudProviderError
 from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.node.controller import _RETRY_BASE as NODE_RETRY_BASE
-from generator import markdown, recorded
+from generator import markdown, recorded, source_events
 
 _INTRODUCTION = """\
 What a provider raises says what the caller must do. All are in `cloudprovider.errors`. Whatever
@@ -34,7 +34,6 @@ _NOTES = {
     "ResourceNotFound": "From an update of backends: the load balancer is made anew at once.",
     "ImplementedElsewhere": "A success; the Service's status is left alone.",
     "NotSupported": "For the old interface: a provider without instance ids may raise it.",
-    "InstanceNotFound": "Deletes no Node: the controller that would is not in this version.",
 }
 
 
@@ -72,8 +71,16 @@ def _meaning(kind: type[CloudProviderError]) -> tuple[str, str, str, str]:
         markdown.code(kind.__name__),
         markdown.code(parent),
         markdown.summary(kind.__doc__),
-        _NOTES.get(kind.__name__, ""),
+        _note(kind),
     )
+
+
+def _note(kind: type[CloudProviderError]) -> str:
+    if kind is errors.InstanceNotFound:
+        if "nodelifecycle" in source_events.started():
+            return "Said twice, it deletes the Node, under the conditions of rule R2."
+        return "Deletes no Node: the controller that would is not in this version."
+    return _NOTES.get(kind.__name__, "")
 
 
 def _services() -> Iterator[tuple[str, str, str, str]]:

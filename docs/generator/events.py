@@ -6,23 +6,19 @@ from collections.abc import Iterator
 
 from cloudprovider.errors import CloudProviderError, RetryLater
 from cloudprovider.interface import InstanceMetadata
-from generator import markdown, recorded
+from generator import markdown, recorded, source_events
 
 _INTRODUCTION = """\
 `kubectl describe` shows them below the object. Reasons and messages are those of Kubernetes' own
-managers, so that alerts go on working; `LoadBalancerInProgress` and `FailedToInitialize` have no
-counterpart there. `…` stands for what the cloud or the API server said, with the cloud's code and
-request id. Similar events are counted and spaced out, like client-go does it."""
+managers, so that alerts go on working; `LoadBalancerInProgress`, `FailedToInitialize` and
+`DeletingNodesPaused` have no counterpart there. `…` stands for what the cloud or the API server
+said, with the cloud's code and request id. Similar events are counted and spaced out, like
+client-go does it."""
 
 _LASTING = """\
 A Warning that only somebody's change can mend (configuration, permissions, quota, ownership) is
 told once for each change of the Service, not at each try: see [errors](errors.md)."""
 
-_SOURCES = {
-    "Service": "service-controller",
-    "Node": "cloud-node-controller",
-    "Lease": "cloud-controller-manager",
-}
 _WHEN = {
     "SyncLoadBalancerFailed": "Making, changing or deleting the load balancer failed.",
     "UpdateLoadBalancerFailed": "Bringing only the backends up to date failed.",
@@ -30,6 +26,10 @@ _WHEN = {
     "LoadBalancerInProgress": "The cloud is at work; asked again later. No failure.",
     "Synced": "The Node was initialised: the taint is gone.",
     "FailedToInitialize": "The Node stays tainted; told once for each reason.",
+    "DeletingNode": "Its instance is gone: the Node is about to be deleted.",
+    "DeletingNodeFailed": "That was refused; it is tried again.",
+    "DeletingNodesPaused": "So many are gone at once that it is rather a mistake.",
+    "FailedToCreateRoute": "The cloud refused a route to the Node's Pods.",
     "LeaderElection": "This process began or ended to lead.",
 }
 
@@ -40,11 +40,9 @@ def page() -> str:
         (event.kind, event.type, f"`{event.reason}`", markdown.prose(event.message), when)
         for event, when in _events()
     ]
-    sources = ", ".join(f"`{source}` for {kind}s" for kind, source in _SOURCES.items())
     return markdown.page(
         "Events",
         _INTRODUCTION,
-        markdown.wrap(f"The source (`reportingComponent`) is {sources}."),
         _LASTING,
         markdown.table(("Object", "Type", "Reason", "Message", "When"), rows),
     )
@@ -60,7 +58,9 @@ def _events() -> Iterator[tuple[recorded.Event, str]]:
         *recorded.service_failures(waiting, doing="failed to ensure load balancer"),
         *recorded.node_events(InstanceMetadata(provider_id="cloud://1")),
         *recorded.node_events(cause),
+        *source_events.events("nodelifecycle", kind="Node"),
+        *source_events.events("route", kind="Node"),
         *recorded.lease_events(),
     ]
     for event in failures:
-        yield event, _WHEN[event.reason]
+        yield event, _WHEN.get(event.reason, "")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from cloudprovider.toolkit.calls import call_metrics
-from cloudprovider_controllers.node.metrics import NodeMetrics
-from cloudprovider_controllers.service.metrics import ServiceMetrics
 from cloudprovider_manager.monitoring import Monitoring
-from generator import markdown
+from generator import markdown, source_events
 
 _INTRODUCTION = """\
 Served on `/metrics` of the secure port to callers on the same machine. Names, labels and buckets
-are those of Kubernetes' own managers; `cloudprovider_…` are this project's. A histogram `x` is
+are those of Kubernetes' own managers where those have one. A histogram `x` is
 served as `x_bucket`, `x_sum` and `x_count`. Counters end in `_total`."""
 
 _ALSO = """\
@@ -41,8 +41,11 @@ def _registry() -> CollectorRegistry:
     """What a manager that leads with a provider serves."""
     monitoring = Monitoring()
     monitoring.running("cloud-node-controller", True)
-    NodeMetrics(monitoring.registry)
-    ServiceMetrics(monitoring.registry)
+    for controller in sorted(source_events.started()):
+        module = importlib.import_module(f"cloudprovider_controllers.{controller}.metrics")
+        for name, item in vars(module).items():
+            if inspect.isclass(item) and item.__module__ == module.__name__:
+                vars(module)[name](monitoring.registry)
     call_metrics(monitoring.registry)
     return monitoring.registry
 

@@ -33,8 +33,9 @@ _PROTOCOLS = ("TCP", "UDP")
 
 _INTRODUCTION = """\
 The least policy for the access key or role of the manager: exactly the actions that this version
-calls. [alicloud-ram-policy.json](alicloud-ram-policy.json) is the same as a file. Routes and NLB,
-which this version does not manage, will need more."""
+calls. [alicloud-ram-policy.json](alicloud-ram-policy.json) is the same as a file. Without routes
+(`--configure-cloud-routes=false`) those with `Route` in the name are not needed. NLB, which this
+version does not manage, will need more."""
 
 
 @functools.cache

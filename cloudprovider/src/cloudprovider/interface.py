@@ -207,8 +207,13 @@ class InstancesV2(abc.ABC):
         return {node.metadata.name: _outcome(self._state, node) for node in nodes}
 
     def _state(self, node: Node) -> InstanceState:
-        if not self.instance_exists(node):
+        exists: object = self.instance_exists(node)
+        if exists is False:
             return InstanceState(exists=False)
+        if exists is not True:  # a forgotten return must not read as "not there"
+            raise CloudProviderError(
+                f"instance_exists answered {type(exists).__name__}, not a bool"
+            )
         return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
 
 

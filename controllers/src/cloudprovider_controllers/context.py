@@ -78,6 +78,12 @@ class ControllerOptions:
     """The longest that a burst of node changes is collected."""
     service_verify_period: float = 21600.0
     """Load balancers are compared with the cloud again after this to twice this; 0 = never."""
+    route_reconciliation_period: float = 300.0
+    """Routes are compared with the cloud at least this often, and at each change of a node's."""
+    route_delete_window: float = 60.0
+    """In this time at most max(1, 10 %) of the routes are deleted because no node wants them."""
+    pod_cidr_grace: float = 60.0
+    """A node that has no podCIDR at this age is marked as without network."""
     retry_base: float = 5.0
     """First wait after a failure; it doubles up to ``retry_cap``."""
     retry_cap: float = 300.0
@@ -100,6 +106,7 @@ _MAY_BE_ZERO = frozenset(
         "node_batch_window",
         "node_burst_window",
         "node_startup_grace_period",
+        "pod_cidr_grace",
         "service_verify_period",
     }
 )
@@ -119,6 +126,8 @@ class ControllerContext:
     runtime_metrics: RuntimeMetrics | None = None
     """Those of the runtime in the same registry: the work queues'."""
     cluster_name: str = "kubernetes"
+    cluster_cidrs: tuple[str, ...] = ()
+    """The Pods' ranges; without one there are no routes."""
     options: ControllerOptions = ControllerOptions()
     may_write: Callable[[], bool] = lambda: True
     """Whether this process still holds the lease; asked before every write."""

@@ -1,6 +1,7 @@
 """A real manager with the real SDK, against an API server and an emulated cloud over HTTP."""
 
 import dataclasses
+import http.client
 import json
 import os
 import pathlib
@@ -9,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -57,11 +56,14 @@ class Process:
 
     def healthy(self):
         """Whether ``/healthz`` says ok."""
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz") as answer:
-                return answer.read() == b"ok"
-        except urllib.error.URLError:
+            made.request("GET", "/healthz")
+            return made.getresponse().read() == b"ok"
+        except OSError:
             return False
+        finally:
+            made.close()
 
     def stop(self):
         """SIGTERM; the exit code."""
@@ -70,7 +72,7 @@ class Process:
 
 
 def install(folder, name, body, attribute="new", distribution="acme"):
-    """A distribution in ``folder`` (for PYTHONPATH) whose entry point ``name`` leads to ``body``."""
+    """A distribution in ``folder``, for PYTHONPATH; its entry point ``name`` leads to ``body``."""
     module = f"{distribution}_provider"
     info = folder / f"{distribution}-1.0.dist-info"
     info.mkdir(parents=True)

@@ -98,9 +98,10 @@ class Server:
         )
 
     @contextlib.contextmanager
-    def stream(self, path, *, token=ADMIN_TOKEN):
+    def stream(self, path, *, accept=""):
         """A watch: ``status``, ``headers``, and ``lines()`` as they come."""
-        headers = {"authorization": f"Bearer {token}", "user-agent": "tester/1"}
+        headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "user-agent": "tester/1"}
+        headers |= {"accept": accept} if accept else {}
         timeout = urllib3.Timeout(connect=5, read=30)
         found = self._pool.request(
             "GET", self.url + path, headers=headers, preload_content=False, timeout=timeout

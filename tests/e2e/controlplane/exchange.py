@@ -1,8 +1,9 @@
 """Puts the same questions to both API servers and compares the answers field by field.
 
 A topic is a function that asks through an :class:`Exchange`. What differs between any two clusters
-is masked: a uid, version, address or port becomes ``uid-1``, ``uid-2``, … in the order in which it
-was first seen, so that two equal values stay equal and two different ones different.
+is masked: the uids, versions, addresses and ports of an object become ``uid 1 of web``, ``uid 2 of
+web``, … in the order in which they were first seen, so that equal values stay equal and different
+ones different.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ TIME = re.compile(r"\b20\d\d-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)")
 CLUSTER_IP = re.compile(r"\b10\.96\.\d+\.\d+\b")
 TOKEN = re.compile(r"\bey[\w-]+\.[\w-]+\.[\w-]+")
 AGE = re.compile(r"(\d+[smhdy])+|<unknown>|<invalid>")
+#: What the admission plugin TaintNodesByCondition of a real server adds to every new node.
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 _PORTS = frozenset({"nodePort", "healthCheckNodePort"})
 _HEADERS = ("content-type", "warning", "retry-after")
 
@@ -42,6 +45,7 @@ class Exchange:
         self.ns = f"diff-{topic.replace('_', '-')}"
         self.answers: dict[str, object] = {}
         self._seen: dict[tuple[str, str], str] = {}
+        self._object = ""  # whose fields are being masked
         self._asked_ports: set[int] = set()
 
     def path(self, plural, group="", version="v1", *, ns=None):
@@ -87,6 +91,10 @@ class Exchange:
         self.answers[name] = {"status": answer.status, **headers, "body": masked}
         return answer
 
+    def quietly(self, method, path, body=None, type="application/json"):
+        """A request whose answer is not compared."""
+        self._server.do(method, path, body, content_type=type)
+
     def get(self, name, path, **options):
         return self.ask(name, "GET", path, **options)
 
@@ -102,15 +110,16 @@ class Exchange:
     def delete(self, name, path, body=None, **options):
         return self.ask(name, "DELETE", path, body, **options)
 
-    def watch(self, name, path, *, until=None, meanwhile=None, seconds=3, bookmarks=False, **query):
+    def watch(self, name, path, *, until=None, meanwhile=None, seconds=3, accept="", **query):
         """Watch until ``until(events)`` or ``seconds``; note the events, and give them as they came.
 
-        ``meanwhile`` is called once the watch has begun. Bookmarks are noted only if wanted: when
-        they come is the server's choice.
+        ``meanwhile`` is called once the watch has begun. Of bookmarks only the one that ends the
+        initial events is noted: when others come is the server's choice.
         """
         found = []
         query = {"watch": "true", "timeoutSeconds": str(seconds), **query}
-        with self._server.stream(f"{path}?{urllib.parse.urlencode(query)}") as stream:
+        url = f"{path}?{urllib.parse.urlencode(query)}"
+        with self._server.stream(url, accept=accept) as stream:
             if meanwhile is not None:
                 later = threading.Timer(0.2, meanwhile)
                 later.start()
@@ -123,7 +132,7 @@ class Exchange:
                 later.join()
         wanted = [
             event for event in found
-            if bookmarks or event["type"] != "BOOKMARK" or "annotations" in event["object"]["metadata"]
+            if event.get("type") != "BOOKMARK" or "annotations" in event["object"]["metadata"]
         ]  # fmt: skip
         head = {"status": stream.status, "content-type": stream.headers.get("content-type", "")}
         self.answers[name] = {**head, "body": [self._mask_event(event) for event in wanted]}
@@ -143,10 +152,13 @@ class Exchange:
                 self._note_ports(value)
 
     def _alias(self, kind, value):
-        known = [key for key in self._seen if key[0] == kind]
-        return self._seen.setdefault((kind, value), f"{kind}-{len(known) + 1}")
+        pattern = re.compile(rf"{kind} \d+ of {re.escape(self._object)}")
+        known = sum(bool(pattern.fullmatch(alias)) for alias in self._seen.values())
+        return self._seen.setdefault((kind, value), f"{kind} {known + 1} of {self._object}")
 
     def _mask_event(self, event):
+        if "type" not in event or "object" not in event:
+            return self._mask(event)  # a refusal
         obj = self._mask(event["object"])
         if event["type"] in {"BOOKMARK", "ERROR"} and isinstance(obj, dict):
             obj.get("metadata", {})["resourceVersion"] = "VERSION"
@@ -158,7 +170,7 @@ class Exchange:
         if isinstance(value, list):
             if key == "cells":
                 return [AGE.sub("AGE", c) if isinstance(c, str) and AGE.fullmatch(c) else self._mask(c) for c in value]  # fmt: skip  # noqa: E501
-            return [self._mask(part, key) for part in value]
+            return [self._mask(part, key) for part in value if part != NOT_READY]
         if key in _PORTS and value not in self._asked_ports:
             return self._alias("port", str(value))
         if isinstance(value, str):
@@ -168,11 +180,22 @@ class Exchange:
         return value
 
     def _mask_dict(self, value):
+        meta = value.get("metadata")
+        outside = self._object
+        if isinstance(meta, dict):
+            self._object = meta.get("generateName") or meta.get("name") or outside
+        masked = self._masked_fields(value)
+        self._object = outside
+        return masked
+
+    def _masked_fields(self, value):
         masked = {}
         of_list = str(value.get("kind", "")).endswith("List") or value.get("kind") == "Table"
         for key, part in value.items():
-            if key == "managedFields":
+            if key == "managedFields" or part == [NOT_READY]:
                 continue
+            if key == "description" and "priority" in value:
+                continue  # of a column
             if key == "metadata" and isinstance(part, dict):
                 masked[key] = self._mask_meta(part, of_list=of_list)
             else:
@@ -192,8 +215,22 @@ class Exchange:
         return masked
 
 
+def compare(ours, theirs):
+    """(field, ours, theirs) of every difference between two answers; where they end differently,
+    only that."""
+    if ours["status"] != theirs["status"]:
+        return [("status", _outcome(ours), _outcome(theirs))]
+    return list(differences(ours, theirs))
+
+
+def _outcome(answer):
+    body = answer["body"]
+    reason = body.get("reason", "") if isinstance(body, dict) and answer["status"] >= 400 else ""
+    return f"{answer['status']} {reason}".strip()
+
+
 def differences(ours, theirs, path=""):
-    """(field, ours, theirs) of every difference between two masked answers."""
+    """The fields in which two values differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         if _same_refusal(ours, theirs):
             return

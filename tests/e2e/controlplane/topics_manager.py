@@ -148,12 +148,15 @@ def leader_election(x):
     x.put("fractions of any length", path, body({**taken, "renewTime": "2026-01-01T00:00:00.5Z"}))
     x.put("no fraction", path, body({**taken, "renewTime": "2026-01-01T00:00:00Z"}))
     x.put("not a time", path, body({**taken, "renewTime": "yesterday"}))
-    x.put("duration 0", path, body({**taken, "leaseDurationSeconds": 0}))
-    x.put("negative transitions", path, body({**taken, "leaseTransitions": -1}))
+    live = x.get("read again", path).json["metadata"]["resourceVersion"]
+    x.put("duration 0", path, body({**taken, "leaseDurationSeconds": 0}, live))
+    x.put("negative transitions", path, body({**taken, "leaseTransitions": -1}, live))
     x.put("of another name", f"{leases}/other", body(taken))
     x.put("makes it", f"{leases}/new", {"metadata": {"name": "new"}, "spec": taken})
     x.delete("delete", path)
     x.put("renew what is gone", path, {**released, "spec": taken})
+    x.put("renew what is gone, without uid", path, body(taken, live))
+    x.put("without version what is gone", path, body(taken))
 
 
 def events(x):
@@ -175,9 +178,11 @@ def events(x):
     x.post("create again", path, body)
     x.patch("count", f"{path}/web.17a", {"count": 2, "lastTimestamp": stamp, "message": "m"})
     x.patch("count of one that is gone", f"{path}/gone", {"count": 2})
-    x.post("of another namespace", path, {**body, "involvedObject": {"kind": "Node", "name": "n", "namespace": "other"}})  # fmt: skip  # noqa: E501
+    elsewhere = {"kind": "Service", "name": "n", "namespace": "other"}
+    foreign = {**body, "metadata": {"name": "f"}, "involvedObject": elsewhere}
+    x.post("about another namespace", path, foreign)
     about_node = {"kind": "Node", "name": "n", "uid": "n", "apiVersion": "v1"}
-    x.post("about a node", path, {**body, "involvedObject": about_node})
+    x.post("about a node", path, {**foreign, "involvedObject": about_node})
     in_default = {**body, "metadata": {"name": f"{x.ns}.1"}, "involvedObject": about_node}
     x.post("about a node in default", "/api/v1/namespaces/default/events", in_default)
     x.delete("forget it", f"/api/v1/namespaces/default/events/{x.ns}.1")
@@ -215,8 +220,9 @@ def service_accounts(x):
     reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
     x.post("review", reviews, {"spec": {"token": token}})
     x.post("review of nonsense", reviews, {"spec": {"token": "nonsense"}})
+    fresh = x.post("another token", f"{accounts}/bot/token", asked).json["status"]["token"]
     x.delete("delete the account", f"{accounts}/bot")
-    x.post("who am I, account deleted", who, review, token=token)
+    x.post("who am I, account deleted", who, review, token=fresh)
     x.get("namespace", f"/api/v1/namespaces/{x.ns}")
     x.post("namespace exists", "/api/v1/namespaces", {"metadata": {"name": x.ns}})
 

@@ -16,13 +16,24 @@ from cloudprovider.testing.fake import FakeCloud
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.context import ControllerContext, ControllerOptions, Informers
 from cloudprovider_controllers.node import controller as node_controller
+from cloudprovider_controllers.nodelifecycle import controller as lifecycle_controller
+from cloudprovider_controllers.route import controller as route_controller
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.informer import Informer
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_controllers.runtime.resources import EVENTS, NODES, SERVICES
 from cloudprovider_controllers.service import controller as service_controller
 
-STARTERS = {"service": service_controller.start, "node": node_controller.start}
+STARTERS = {
+    "service": service_controller.start,
+    "node": node_controller.start,
+    "lifecycle": lifecycle_controller.start,
+}
+#: Started only by name.
+MORE_STARTERS = {
+    "route": route_controller.start,
+    "route-cleanup": route_controller.start_cleanup,
+}
 
 
 class Manager:
@@ -45,11 +56,13 @@ class Manager:
                 world.client("manager", "events"), component=component, concurrency=world.hub
             ),
             registry=self.registry,
+            cluster_cidrs=("10.244.0.0/16", "fd00:244::/48"),
             options=ControllerOptions(**options),
             may_write=lambda: self.leading,
             concurrency=world.hub,
         )
-        self.running = [STARTERS[name](self.context, self.stop) for name in controllers]
+        starters = {**STARTERS, **MORE_STARTERS}
+        self.running = [starters[name](self.context, self.stop) for name in controllers]
         informers.nodes.start(self.stop)
         informers.services.start(self.stop)
 

@@ -7,8 +7,10 @@ from world import World
 
 from cloudprovider_alicloud.api.client import CloudApi
 from cloudprovider_alicloud.api.ecs import EcsApi
+from cloudprovider_alicloud.api.vpc import VpcApi
 from cloudprovider_alicloud.emulator.inprocess import EmulatorCaller
 from cloudprovider_alicloud.instances import Instances
+from cloudprovider_alicloud.routes import VpcRoutes
 
 CLOUD_APIS = {"slb", "ecs", "vpc", "nlb"}
 
@@ -21,6 +23,7 @@ def tour(clb, cloud):
     change_everything(clb, cloud)
     full_vswitch(clb, cloud)
     untagged_and_preserved(clb, cloud)
+    route_there_and_back(clb, cloud)
 
 
 def api_of(cloud):
@@ -71,6 +74,17 @@ def untagged_and_preserved(clb, cloud):
     labelled = clb.with_labels(service, {"service.k8s.alibaba/loadbalancer-id": made.id})
     cloud.balancer().ensure_load_balancer("k", labelled, cloud.nodes(1))
     cloud.balancer().ensure_load_balancer_deleted("k", labelled)
+
+
+def route_there_and_back(clb, cloud):
+    """A route to the Pods of a node."""
+    (node,) = cloud.nodes(1, start=900)
+    node = clb.make_node("n", node.spec.provider_id, pod_cidrs=("10.244.9.0/24",))
+    routes = VpcRoutes(VpcApi(api_of(cloud)), cloud.config, concurrency=cloud.clock)
+    wanted = [("uid", route) for route in routes.desired_routes(node)]
+    assert routes.create_routes("k", wanted) == [None]
+    made = [r for r in routes.list_routes("k") if r.destination_cidr == "10.244.9.0/24"]
+    assert routes.delete_routes("k", made) == [None]
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ def make_node(  # noqa: PLR0913 - a test names only what it is about
     unschedulable: bool | None = None,
     deleted: bool = False,
     uid: str = "",
+    pod_cidrs: Sequence[str] = (),
 ) -> Node:
     """A Node. A taint given as text is a key with the effect NoSchedule; ``ready`` None: unset."""
     return Node(
@@ -52,6 +53,8 @@ def make_node(  # noqa: PLR0913 - a test names only what it is about
         ),
         spec=NodeSpec(
             provider_id=provider_id,
+            pod_cidr=pod_cidrs[0] if pod_cidrs else None,
+            pod_cidrs=tuple(pod_cidrs) or None,
             unschedulable=unschedulable,
             taints=tuple(
                 Taint(key=item, effect="NoSchedule") if isinstance(item, str) else item

@@ -328,10 +328,17 @@ class FakeRoutes(Routes):
 
     def _create(self, hint: str, route: Route) -> None:
         table = self._cloud.route_table
-        if any(item.destination_cidr == route.destination_cidr for item in table):
-            raise CloudProviderError(f"{route.destination_cidr} is routed already")
-        name = f"{hint}-{route.destination_cidr}"
-        table.append(dataclasses.replace(route, name=name))
+        made = dataclasses.replace(route, name=f"{hint}-{route.destination_cidr}")
+        for index, item in enumerate(table):
+            if item.destination_cidr != route.destination_cidr:
+                continue
+            if item.blackhole or item.target_node != route.target_node:
+                raise CloudProviderError(f"{route.destination_cidr} is routed already")
+            if not item.ready:
+                table[index] = made
+                self._cloud.writes += 1
+            return
+        table.append(made)
         self._cloud.writes += 1
 
     def _delete(self, name: str, route: Route) -> None:  # noqa: ARG002 - as _create

@@ -9,8 +9,8 @@ from typing import TypeVar
 from cloudprovider.errors import CloudProviderError, NotFound
 from cloudprovider.interface import (
     InstanceMetadata,
-    InstancesV2,
     InstanceState,
+    InstancesV2,
     MetadataOutcome,
     StateOutcome,
 )

@@ -10,7 +10,7 @@ Source: ``spec/ccm-core.md`` 3.3.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cloudprovider.concurrency import Event, Thread, current
 from cloudprovider.interface import InstancesV2
@@ -19,7 +19,6 @@ from cloudprovider.toolkit.sharing import chunks
 from cloudprovider_controllers.context import (
     ControllerContext,
     Running,
-    WritesStopped,
     write_guard,
 )
 from cloudprovider_controllers.node.api import NodeApi
@@ -46,11 +45,6 @@ COMPONENT = "node-controller"
 
 #: The API server forgets events after an hour.
 _REMIND = 3600.0
-#: Nodes that an event about a pause names.
-_NAMED = 10
-
-#: See :func:`decisions.identity`.
-Identity = tuple[str, str]
 
 
 def start(context: ControllerContext, stop: Event) -> Running | None:
@@ -89,10 +83,10 @@ class NodeLifecycleController:
             check=check,
             concern=self._concern,
         )
-        self._known: dict[Identity, Known] = {}
+        self._known: dict[tuple[str, str], Known] = {}  # by identity
         self._passes = 0
-        self._told: float | None = None
-        self._since: float | None = None
+        self._told: float | None = None  # when an event told of the pause
+        self._since: float | None = None  # when the pass began
         self._threads: dict[str, Thread] = {}
 
     # -- life ------------------------------------------------------------------------------
@@ -142,11 +136,11 @@ class NodeLifecycleController:
         unready = [node for node in nodes if concerns.get(node.key) is Concern.ASK]
         # Forgets those that are Ready again, gone or another one.
         self._known = {identity(node): self._of(node) for node in unready}
+        well = [node for node in nodes if concerns.get(node.key) is Concern.UNTAINT]
+        self._for_each(well, self._changes.untaint)
         asked = self._ask(unready)
-        self._write(
-            untaint=[node for node in nodes if concerns.get(node.key) is Concern.UNTAINT],
-            taint=[node for node in asked if self._of(node).verdict is Verdict.STOPPED],
-        )
+        stopped = [node for node in asked if self._of(node).verdict is Verdict.STOPPED]
+        self._for_each(stopped, self._changes.taint)
         self._delete_missing(nodes, unready, asked)
 
     def _concern(self, node: Node) -> Concern:
@@ -198,35 +192,50 @@ class NodeLifecycleController:
 
     # -- writing ---------------------------------------------------------------------------
 
-    def _write(self, *, untaint: Sequence[Node], taint: Sequence[Node]) -> None:
-        changes = self._changes
-        work = [*((changes.untaint, n) for n in untaint), *((changes.taint, n) for n in taint)]
-        self._for_each([lambda do=do, node=node: do(node) for do, node in work])
-
     def _delete_missing(
         self, nodes: Sequence[Node], unready: Sequence[Node], asked: Sequence[Node]
     ) -> None:
         fresh = {node.key for node in asked}
         missing = [
-            Missing(node, known, node.key in fresh)
+            Missing(node, self._of(node), node.key in fresh)
             for node in unready
-            if (known := self._of(node)).verdict is Verdict.MISSING
+            if self._of(node).verdict is Verdict.MISSING
         ]
         ours = sum(map(self._is_ours, nodes)) if missing else 0
         choice = choose(missing, ours=ours, threshold=self._options.missing_nodes_threshold)
-        for item in missing:
-            kept = item.known.kept(self._options.node_monitor_period, paused=choice.paused)
-            self._known[identity(item.node)] = kept
         self._metrics.missing.set(len(missing))
         self._metrics.waiting.set(choice.waiting)
         self._metrics.paused.set(choice.paused)
-        self._tell_of_pause(missing, ours, paused=choice.paused)
-        self._for_each([lambda node=node: self._delete(node) for node in choice.delete])
+        self._tell_of_pause([item.node for item in missing], ours, paused=choice.paused)
+        period = self._options.node_monitor_period
+        for item in missing:
+            self._known[identity(item.node)] = item.known.kept(period, paused=choice.paused)
+        self._for_each(choice.delete, self._delete)
 
     def _delete(self, node: Node) -> None:
-        try:
-            done = self._changes.delete(node)
-        except WritesStopped as reason:
-            logger.info("%s", reason)
-            return
-        ...
+        known = self._known.pop(identity(node))
+        if not self._changes.delete(node):
+            options = self._options
+            now = self._concurrency.monotonic()
+            # Another thread's node never has this key.
+            self._known[identity(node)] = known.failed(
+                now, base=options.retry_base, cap=options.retry_cap
+            )
+
+    def _tell_of_pause(self, missing: Sequence[Node], ours: int, *, paused: bool) -> None:
+        """Once when a pause begins, and again when the API server has forgotten the event."""
+        now = self._concurrency.monotonic()
+        if not paused:
+            self._told = None
+        elif self._told is None or now - self._told >= _REMIND:
+            self._told = now
+            self._changes.tell_of_pause(missing, ours=ours)
+
+    def _for_each(self, nodes: Sequence[Node], change: Callable[[Node], None]) -> None:
+        for_each(
+            nodes,
+            change,
+            workers=self._options.concurrent_node_syncs,
+            name="node-lifecycle-worker",
+            concurrency=self._concurrency,
+        )

@@ -99,6 +99,11 @@ def node_condition(
     return {"status": {"conditions": [value]}}
 
 
+def without_node_condition(condition: str) -> Body:
+    """PATCH nodes/{n}/status: remove the condition of this type."""
+    return {"status": {"conditions": [{"$patch": "delete", "type": condition}]}}
+
+
 def _taints(taints: Sequence[Taint]) -> list[Body] | None:
     return [_plain(taint) for taint in taints] or None
 

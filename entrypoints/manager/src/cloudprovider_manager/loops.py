@@ -22,12 +22,7 @@ from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 from cloudprovider_manager.access import Access
 from cloudprovider_manager.monitoring import Monitoring
 from cloudprovider_manager.options import Options
-from cloudprovider_manager.validation import (
-    CONTROLLERS,
-    ROUTES,
-    controller_enabled,
-    routes_wanted,
-)
+from cloudprovider_manager.validation import controller_enabled, routes_managed
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +79,7 @@ class Loops:
             self._monitoring.running(running.name, True)
             self._on_started(running)
             stop.wait(self._options.controller_start_interval)
+        self._start_cleanup(context, stop)
         informers.nodes.start(stop)
         informers.services.start(stop)
 
@@ -121,19 +117,31 @@ class Loops:
     def _wanted(self) -> list[tuple[str, _Start]]:
         # Here: a standby need not import them.
         from cloudprovider_controllers.node import controller as node
+        from cloudprovider_controllers.nodelifecycle import controller as lifecycle
+        from cloudprovider_controllers.route import controller as route
         from cloudprovider_controllers.service import controller as service
 
+        present: dict[str, _Start] = {
+            node.NAME: node.start,
+            lifecycle.NAME: lifecycle.start,
+            service.NAME: service.start,
+            route.NAME: route.start,
+        }
         wanted: list[tuple[str, _Start]] = []
-        for name, start in ((node.NAME, node.start), (service.NAME, service.start)):
-            if controller_enabled(name, self._options):
-                wanted.append((name, start))
-            else:
+        for name, start in present.items():
+            if not controller_enabled(name, self._options):
                 _log.warning("%s is disabled", name)
-        for name in sorted(set(CONTROLLERS) - {node.NAME, service.NAME}):
-            routes_off = name == ROUTES and not routes_wanted(self._options)
-            if controller_enabled(name, self._options) and not routes_off:
-                _log.warning("%s is asked for, but is not part of this version", name)
+            elif name != route.NAME or routes_managed(self._options):
+                wanted.append((name, start))
         return wanted
+
+    def _start_cleanup(self, context: ControllerContext, stop: Event) -> None:
+        """Take back what the route controller wrote while routes were on."""
+        from cloudprovider_controllers.route import controller as route
+
+        off = not routes_managed(self._options) or context.cloud.routes() is None
+        if off and controller_enabled(route.NAME, self._options):
+            self._running.append(route.start_cleanup(context, stop))
 
     def _informers(self) -> Informers:
         client = self._access.client("shared-informers")
@@ -152,11 +160,15 @@ class Loops:
             registry=self._monitoring.registry,
             runtime_metrics=self._monitoring.runtime,
             cluster_name=options.cluster_name,
+            cluster_cidrs=options.cluster_cidr,
             options=ControllerOptions(
                 concurrent_service_syncs=options.concurrent_service_syncs,
                 concurrent_node_syncs=options.concurrent_node_syncs,
                 concurrent_node_status_updates=options.concurrent_node_status_updates,
                 node_status_update_frequency=options.node_status_update_frequency,
+                node_monitor_period=options.node_monitor_period,
+                missing_nodes_threshold=options.missing_nodes_threshold,
+                route_reconciliation_period=options.route_reconciliation_period,
             ),
             may_write=self._may_write,
             concurrency=self._concurrency,

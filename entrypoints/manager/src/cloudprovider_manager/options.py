@@ -27,6 +27,7 @@ from cloudprovider_manager.values import (
     URL,
     choice,
     duration,
+    fraction,
     integer,
     number,
 )
@@ -128,10 +129,16 @@ class _Controllers:
     node_monitor_period: float = flag(
         5.0,
         duration(0.1),
-        "How often nodes that are not ready are looked up.",
+        "How often nodes that are not ready are looked up in the cloud. A node is deleted when its "
+        "instance was not found twice in a row.",
         group=_CONTROLLERS,
-        status=Status.IGNORED,
-        note=LATER,
+    )
+    missing_nodes_threshold: float = flag(
+        1 / 3,
+        fraction(),
+        "While more than this part of the cloud's nodes is not found there, no node is deleted "
+        "(upstream: no limit).",
+        group=_CONTROLLERS,
     )
     node_sync_period: float = flag(
         0.0,
@@ -142,15 +149,17 @@ class _Controllers:
         note="upstream ignores it too; use --node-status-update-frequency.",
     )
     configure_cloud_routes: bool = flag(
-        True, BOOL, "Manage routes to the Pods' ranges in the cloud.", group=_CONTROLLERS
+        True,
+        BOOL,
+        "Manage routes to the Pods' ranges in the cloud; needs --cluster-cidr.",
+        group=_CONTROLLERS,
     )
     route_reconciliation_period: float = flag(
-        10.0,
-        duration(0.1),
-        "How often routes are compared with the cloud.",
+        300.0,
+        duration(1),
+        "How often routes are compared with the cloud (upstream: 10s). Changes of nodes are acted "
+        "on at once, whatever this is.",
         group=_CONTROLLERS,
-        status=Status.IGNORED,
-        note=LATER,
         aliases=("route-reconcilation-period",),  # kube-aliyun's spelling
     )
     min_resync_period: float = flag(

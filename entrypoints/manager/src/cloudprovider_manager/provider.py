@@ -79,7 +79,8 @@ def flags_of(name: str) -> dict[str, Flag]:
 def _flag(provider: str, name: str, entry: Any) -> Flag:
     try:
         default, text, *rest = entry
-        kind = _kind(default, rest[0] if rest else None)
+        (accepted,) = rest or (None,)
+        kind = _kind(default, accepted)
     except (TypeError, ValueError, KeyError) as error:
         raise CloudProviderInitError(
             f'cloud provider "{provider}" declares flag {name!r} as {entry!r}; accepted: '

@@ -78,6 +78,11 @@ def routes_wanted(options: Options) -> bool:
     return controller_enabled(ROUTES, options)
 
 
+def routes_managed(options: Options) -> bool:
+    """Whether routes are asked for and it is known which: the route controller runs."""
+    return routes_wanted(options) and bool(options.cluster_cidr)
+
+
 def _canonical(item: str) -> str:
     sign = "-" if item.startswith("-") else ""
     name = item.removeprefix("-")

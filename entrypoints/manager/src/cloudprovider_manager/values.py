@@ -132,6 +132,21 @@ def number() -> Kind[float]:
     return Kind("float", "a number; 0 or less means no limit", parse, "{:g}".format)
 
 
+def fraction() -> Kind[float]:
+    """A part of a whole: above 0, at most 1."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise BadValue("not a number") from None
+        if not 0 < value <= 1:
+            raise BadValue("out of range")
+        return value
+
+    return Kind("float", "a number above 0, at most 1", parse, "{:g}".format)
+
+
 def duration(minimum: float | None = None) -> Kind[float]:
     """A duration, in seconds once parsed, of at least ``minimum`` seconds."""
     accepted = "a duration such as 500ms, 30s or 1h30m"

@@ -22,6 +22,7 @@ from cloudprovider_alicloud.clb.apply import DEFAULT_BATCH, LARGEST_BATCH
 from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.reconcile import Settings
 from cloudprovider_alicloud.instances import Instances
+from cloudprovider_alicloud.routes import VpcRoutes
 from cloudprovider_alicloud.service_labels import ServiceLabels
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class AlicloudProvider(Interface):
         )
         vpc = VpcApi(self.api)
         self._instances = Instances(EcsApi(self.api), config)
+        self._routes = VpcRoutes(vpc, config, concurrency=concurrency)
         self._load_balancer = ClbLoadBalancer(
             SlbApi(self.api), vpc, config, settings=settings, concurrency=concurrency
         )
@@ -130,8 +132,8 @@ class AlicloudProvider(Interface):
     def instances_v2(self) -> InstancesV2:
         return self._instances
 
-    def routes(self) -> Routes | None:
-        return None
+    def routes(self) -> Routes:
+        return self._routes
 
     def claims_node(self, node: Node) -> bool:
         return provider_id.claims(node)

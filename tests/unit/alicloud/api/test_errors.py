@@ -212,6 +212,8 @@ def test_an_unreachable_endpoint_says_how_to_set_another():
     error = to_error(CallFailed("slb-vpc.x.com: connection refused", sent="no"), READ)
     assert "SLB_ENDPOINT" in str(error)
     assert "slb-vpc.x.com" in str(error)
+    assert "Global.region (cn-hangzhou)" in str(error)
+    assert "Global.network" in str(error)
 
 
 def test_texts_of_the_cloud_are_one_line_of_bounded_length():

@@ -9,6 +9,7 @@ import pytest
 from clb_world import (
     CLUSTER,
     NAME,
+    PREFIX,
     annotated,
     ids,
     make_node,
@@ -489,13 +490,41 @@ class TestReusing:
         (made,) = cloud.ours()
         for taken in (made.id, cloud.world.foreign[1]):
             service = make_service(name="second", uid="uid-2", annotations={"id": taken})
-            with pytest.raises(NotOwned, match="created by kubernetes"):
+            with pytest.raises(NotOwned, match="created by kubernetes") as caught:
                 balancer.ensure_load_balancer("k", service, nodes)
+            owner = cloud.core.state.load_balancers[taken].tags
+            assert f"{PREFIX}id={taken!r}: " in str(caught.value)
+            assert f"It belongs to cluster {owner['ack.aliyun.com']} (tag " in str(caught.value)
+            assert owner["kubernetes.do.not.delete"] in str(caught.value)
+
+    def test_of_the_services_own_is_refused_as_not_needed(self, cloud):
+        nodes, balancer, service = cloud.nodes(1), cloud.balancer(), make_service()
+        balancer.ensure_load_balancer("k", service, nodes)
+        (made,) = cloud.ours()
+        with pytest.raises(NotOwned, match="This Service has it already"):
+            balancer.ensure_load_balancer("k", annotated(service, id=made.id), nodes)
 
     def test_of_one_that_does_not_exist_is_refused(self, cloud):
         service = make_service(annotations={"id": "lb-nowhere"})
+        nodes, balancer, texts = cloud.nodes(1), cloud.balancer(), set()
+        for _ in range(3):
+            with pytest.raises(InvalidConfiguration, match="no such load balancer") as caught:
+                balancer.ensure_load_balancer("k", service, nodes)
+            assert caught.value.code == "InvalidLoadBalancerId.NotFound"
+            texts.add(caught.value.message)
+        assert len(texts) == 1  # so that there is one event
+
+    def test_of_one_that_is_made_later_works_then(self, cloud):
+        """A person may write the id a moment before the cloud shows what it names."""
+        nodes, balancer = cloud.nodes(1), cloud.balancer()
+        mine = cloud.core.state.load_balancers[cloud.user_balancer()]
+        service = make_service(annotations={"id": mine.id})
+        cloud.core.state.remove(mine)
         with pytest.raises(InvalidConfiguration, match="no such load balancer"):
-            cloud.balancer().ensure_load_balancer("k", service, cloud.nodes(1))
+            balancer.ensure_load_balancer("k", service, nodes)
+        cloud.core.state.put(mine)
+        status = balancer.ensure_load_balancer("k", service, nodes)
+        assert status.ingress[0].ip == mine.address
 
     def test_by_a_service_that_has_another_address_is_refused(self, cloud):
         nodes, balancer, service = cloud.nodes(1), cloud.balancer(), make_service()

@@ -132,6 +132,16 @@ class TestKeys:
         assert "Global.accessKeyID is plain text" in caplog.text
         assert text not in caplog.text
 
+    @pytest.mark.parametrize("text", ["canary+/=", "canary!", "can ary", b64("\x00canary") + "="])
+    def test_what_is_neither_base64_of_a_key_nor_a_key_is_refused_and_not_shown(self, text):
+        with pytest.raises(
+            InvalidConfiguration, match="neither base64 of a key nor a key"
+        ) as caught:
+            config(accessKeySecret=text)
+        assert caught.value.field == "Global.accessKeySecret"
+        assert "printf %s KEY | base64" in str(caught.value)
+        assert text not in str(caught.value)
+
     def test_the_file_counts_before_the_environment(self):
         environ = {"ACCESS_KEY_ID": "other", "ACCESS_KEY_SECRET": "other"}
         assert keys(config(environ)) == (ID, SECRET)
@@ -163,6 +173,7 @@ class TestKeys:
         with pytest.raises(InvalidConfiguration) as caught:
             load(text, environ)
         assert caught.value.field == field
+        assert str(caught.value).startswith(f"{field}: ")
 
 
 class TestEnvironment:

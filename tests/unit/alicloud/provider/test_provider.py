@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import logging
@@ -67,6 +68,14 @@ def node(instance) -> Node:
     )
 
 
+def service() -> Service:
+    uid = "5e0a2d34-8d3b-4a36-9a3b-7f9f0d1c2b3a"
+    return Service(
+        metadata=ObjectMeta(name="web", namespace="default", uid=uid),
+        spec=ServiceSpec(type="LoadBalancer", ports=(ServicePort(port=80, node_port=30080),)),
+    )
+
+
 def test_it_is_found_by_its_name(emulator, environment, tmp_path):
     assert "alicloud" in cloud_providers()
     file = tmp_path / "cloud-config.conf"
@@ -115,17 +124,30 @@ def test_instances_are_described_with_real_signatures(emulator, environment):
 def test_a_load_balancer_is_made_and_deleted_over_http(emulator, environment):
     found = provider(emulator)
     nodes = [node(emulator.launch_instance()) for _ in range(2)]
-    service = Service(
-        metadata=ObjectMeta(
-            name="web", namespace="default", uid="5e0a2d34-8d3b-4a36-9a3b-7f9f0d1c2b3a"
-        ),
-        spec=ServiceSpec(type="LoadBalancer", ports=(ServicePort(port=80, node_port=30080),)),
-    )
     balancer = found.load_balancer()
-    status = balancer.ensure_load_balancer("kubernetes", service, nodes)
+    status = balancer.ensure_load_balancer("kubernetes", service(), nodes)
     assert status.ingress[0].ip
-    balancer.ensure_load_balancer_deleted("kubernetes", service)
-    assert balancer.get_load_balancer("kubernetes", service) is None
+    balancer.ensure_load_balancer_deleted("kubernetes", service())
+    assert balancer.get_load_balancer("kubernetes", service()) is None
+
+
+def test_the_flag_for_batches_reaches_the_calls(emulator, environment):
+    found = new_alicloud(io.StringIO(emulator.cloud_config()), sg_batch_size=3)
+    nodes = [node(emulator.launch_instance()) for _ in range(7)]
+    found.load_balancer().ensure_load_balancer("kubernetes", service(), nodes)
+    sizes = [
+        len(json.loads(record.args["BackendServers"]))
+        for record in emulator.journal.records()
+        if "BackendServers" in record.args
+    ]
+    assert sizes == [3, 3, 1]
+
+
+def test_its_flag_takes_what_the_api_takes():
+    default, text, accepted = new_alicloud.flags["sg-batch-size"]
+    assert inspect.signature(new_alicloud).parameters["sg_batch_size"].default == default == 20
+    assert "1 to 40" in text
+    assert (accepted[0], accepted[-1]) == (1, 40)
 
 
 def test_metrics_go_to_the_registry_given(emulator, environment):
@@ -207,6 +229,13 @@ def test_a_read_survives_a_broken_answer(emulator, environment, kind):
 def test_a_bad_file_is_refused_before_any_call(environment):
     with pytest.raises(InvalidConfiguration, match=r"did you mean Global\.accessKeyID"):
         new_alicloud(io.StringIO('{"Global": {"accesKeyID": "x"}}'))
+
+
+def test_a_file_that_is_no_text_is_refused_without_its_content(environment):
+    file = io.TextIOWrapper(io.BytesIO(b"\xffcanary"), encoding="utf-8")
+    with pytest.raises(InvalidConfiguration, match="cloud config: not UTF-8 text") as caught:
+        new_alicloud(file)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_config_without_keys_needs_a_caller():

@@ -1,5 +1,7 @@
 """The fake provider: it is what the tests of the controllers lean on, so it is tested too."""
 
+import dataclasses
+
 import pytest
 
 from cloudprovider.errors import CloudProviderError, InstanceNotFound, ResourceNotFound, RetryLater
@@ -174,7 +176,9 @@ def test_routes_are_created_listed_and_deleted(cloud):
     assert routes.create_routes("c", [("uid", wanted)]) == [None]
     [found] = routes.list_routes("c")
     assert (found.target_node, found.name) == ("a", "uid-10.0.0.0/24")
-    [refused] = routes.create_routes("c", [("uid", wanted)])
+    assert routes.create_routes("c", [("uid", wanted)]) == [None]
+    other = dataclasses.replace(wanted, target_node="node-2")
+    [refused] = routes.create_routes("c", [("uid", other)])
     assert "routed already" in str(refused)
     assert routes.delete_routes("c", [found]) == [None]
     assert routes.delete_routes("c", [found]) == [None]

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider_sandbox.apiserver import codec, listing, scale, status, views
+from cloudprovider_sandbox.apiserver import codec, listing, options, scale, status, views
 from cloudprovider_sandbox.apiserver.auth import (
     DEFAULT_SECONDS,
+    ISSUER,
     MAX_SECONDS,
     MIN_SECONDS,
     Authenticator,
@@ -99,7 +100,7 @@ class Api:
             why = "may not specify a duration less than 10 minutes"
             error = status.invalid_value("spec.expirationSeconds", seconds, why)
             raise status.invalid(TOKEN_REQUESTS, "", [error])
-        audiences = spec.get("audiences") or []
+        audiences = spec.get("audiences") or [ISSUER]
         token = self._authenticator.issue(
             route.namespace, route.name, entry.uid, seconds, audiences
         )
@@ -107,8 +108,17 @@ class Api:
         answer = {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": route.name, "namespace": route.namespace},
-            "spec": {"audiences": audiences, "expirationSeconds": seconds},
+            "metadata": {
+                "name": route.name,
+                "namespace": route.namespace,
+                "uid": entry.uid,
+                "creationTimestamp": self._registry.now(),
+            },
+            "spec": {
+                "audiences": audiences,
+                "expirationSeconds": seconds,
+                "boundObjectRef": None,
+            },
             "status": {"token": token, "expirationTimestamp": until},
         }
         return json_reply(answer, 201)
@@ -118,11 +128,12 @@ class Api:
         _check_name(body, route)
 
         def edit(old: Json | None) -> Json:
-            meta = body.setdefault("metadata", {})
+            meta = body["metadata"]
             if old is None:
                 if not resource.create_on_update or route.subresource:
                     raise status.not_found(resource, route.name)
-                meta.setdefault("name", route.name)
+                if meta.get("uid"):
+                    raise status.uid_conflict(resource, route.name, meta["uid"], "")
             elif meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
                 raise status.uid_conflict(resource, route.name, meta["uid"], old["metadata"]["uid"])
             elif not meta.get("resourceVersion") and not resource.unconditional_update:
@@ -177,13 +188,13 @@ class Api:
         return json_reply(body, effect=outcome.effect)
 
     def _delete_collection(self, resource: Resource, route: Route, request: Request) -> Reply:
-        options = _delete_options(request)
+        wanted = _delete_options(request)
         selector = selector_of(resource, request)
         page = listing.read(self._store, resource, route.namespace, selector, request)
         outcomes = []
         for entry in page.entries:
             try:
-                outcomes.append(self._registry.delete(resource, entry.key, options))
+                outcomes.append(self._registry.delete(resource, entry.key, wanted))
             except status.StatusError as error:
                 if error.code != 404:
                     raise
@@ -196,6 +207,7 @@ class Api:
         name = request.query.get("fieldManager") or agent
         applies = codec.media_type(request).startswith("application/apply-patch")
         operation = "Apply" if applies and route.verb == "patch" else "Update"
+        options.check_write(route.verb, request.query, applies=operation == "Apply")
         manager = Manager(
             name[:128],
             operation,
@@ -205,7 +217,8 @@ class Api:
         )
         return Write(
             manager,
-            dry_run=request.query.get("dryRun") == "All",
+            dry_run="dryRun" in request.query,
+            patched=route.verb == "patch",
             strict=request.query.get("fieldValidation") == "Strict",
             tracked=operation == "Update",
         )
@@ -227,7 +240,12 @@ class Api:
 
 
 def _check_name(body: Json, route: Route) -> None:
-    name = (body.get("metadata") or {}).get("name", route.name)
+    name = (body.get("metadata") or {}).get("name")
+    if not name:
+        raise status.bad_request(
+            f"the name of the object ({route.name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
     if name != route.name:
         raise status.bad_request(
             f"the name of the object ({name}) does not match the name on the URL ({route.name})"
@@ -246,6 +264,7 @@ def _later(concurrency: Concurrency, seconds: int) -> Any:
 
 def _delete_options(request: Request) -> DeleteOptions:
     body = codec.decode_object(request) if request.body else {}
+    options.check_delete(body, request.query)
     wanted = body.get("preconditions") or {}
     dry = request.query.get("dryRun") == "All" or "All" in (body.get("dryRun") or [])
     return DeleteOptions(

@@ -12,6 +12,7 @@ import msgspec
 
 from cloudprovider_sandbox.apiserver import status
 from cloudprovider_sandbox.apiserver.messages import Request
+from cloudprovider_sandbox.apiserver.options import check_list
 from cloudprovider_sandbox.apiserver.resources import Resource
 from cloudprovider_sandbox.apiserver.selectors import Selector
 from cloudprovider_sandbox.apiserver.store import Entry, Expired, Key, Store
@@ -42,12 +43,11 @@ class Page:
 
 
 def version_of(text: str) -> int | None:
-    """A resourceVersion parameter; None if empty. Raises StatusError 400."""
+    """A resourceVersion parameter; None if empty. Raises StatusError 500."""
     if not text:
         return None
     if not text.isdigit():
-        message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise status.bad_request(f"resourceVersion: {message}")
+        raise status.invalid_version(text)
     return int(text)
 
 
@@ -63,11 +63,13 @@ def read(
     """The page that ``request`` asks for; ``ceiling`` is the newest version it may see.
 
     Raises:
-        StatusError: 400 for a broken parameter, 410 for a version or token that is too old.
+        StatusError: 400, 422 or 500 for a broken parameter, 410 for a version or token that is
+            too old.
 
     """
     query = request.query
-    limit = int(query["limit"]) if query.get("limit", "0").isdigit() and "limit" in query else 0
+    check_list(query)
+    limit = max(0, int(query.get("limit", "0")))
     token = _parse_token(query["continue"]) if query.get("continue") else None
     with store.lock:
         version = _version(store, query, token, ceiling)
@@ -95,15 +97,10 @@ def _version(
     if token is not None:
         return token.rv
     asked = version_of(query.get("resourceVersion", ""))
-    match = query.get("resourceVersionMatch", "")
-    if match and asked is None:
-        raise status.bad_request(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
-            "resourceVersion is provided"
-        )
     if asked and asked > newest:
         raise status.too_large_version(asked, newest)
-    return asked if match == "Exact" and asked is not None else newest
+    exact = query.get("resourceVersionMatch") == "Exact"
+    return asked if exact and asked is not None else newest
 
 
 def _entries(

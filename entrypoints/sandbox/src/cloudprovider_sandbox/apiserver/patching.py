@@ -35,35 +35,46 @@ def patch_edit(
     if kind not in patches:
         raise status.unsupported_media_type((*patches, APPLY_PATCH))
     patch = codec.decode_json(request.body)
+    if kind != JSON_PATCH and not isinstance(patch, dict):
+        raise status.bad_request("json: the patch is not an object")
 
     def edit(old: Json | None) -> Json:
         if old is None:
             raise status.not_found(resource, route.name)
         try:
             new = patches[kind](old, patch)
-        except (jsonpatch.PatchError, strategic.PatchError) as error:
-            # As apiserver's ``handlers/patch.go``: a bad strategic patch is its own fault, 500.
-            if isinstance(error, jsonpatch.PatchError):
-                raise status.scripted(422) from error
+        except jsonpatch.MalformedPatch as error:
+            raise status.bad_request(str(error)) from error
+        except jsonpatch.PatchError as error:
+            raise status.scripted(422) from error
+        except strategic.PatchError as error:
+            # As apiserver's ``handlers/patch.go``: a bad strategic patch is its own fault.
             raise status.StatusError(500, "", str(error)) from error
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
             raise status.bad_request("the patched object has no metadata")
-        name = new["metadata"].get("name", route.name)
-        if name != route.name:
-            raise status.bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({route.name})"
-            )
+        _check_identity(new["metadata"], route)
         return new
 
     return edit
 
 
+def _check_identity(meta: Json, route: Route) -> None:
+    """Refuse what names another object than the path does."""
+    name = meta.get("name", route.name)
+    if name != route.name:
+        raise status.bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({route.name})"
+        )
+    if meta.get("namespace", route.namespace) != route.namespace:
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+
 def _apply_edit(
     resource: Resource, route: Route, request: Request, write: Write, now: Callable[[], str]
 ) -> Edit:
-    if not request.query.get("fieldManager"):
-        error = status.required("fieldManager", "is required for apply patch")
-        raise status.invalid_options("PatchOptions", error)
     config = _config(resource, route, codec.decode_yaml(request.body))
 
     def edit(old: Json | None) -> Json:
@@ -92,6 +103,9 @@ def _apply_edit(
 def _config(resource: Resource, route: Route, body: Any) -> Json:
     if not isinstance(body, dict):
         raise status.bad_request("an apply patch is an object")
+    if not body.get("kind") or not body.get("apiVersion"):
+        what = f"{body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
+        raise status.bad_request(f"invalid object type: {what}")
     unknown: list[str] = []
     try:
         config: Json = conform(resource.schema, body, unknown)
@@ -106,6 +120,7 @@ def _config(resource: Resource, route: Route, body: Any) -> Json:
     meta = config.setdefault("metadata", {})
     if meta.get("managedFields"):
         raise status.bad_request("metadata.managedFields must be nil")
+    _check_identity(meta, route)
     meta.setdefault("name", route.name)
     if resource.namespaced:
         meta.setdefault("namespace", route.namespace)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from cloudprovider.concurrency import Concurrency
 from cloudprovider_sandbox.apiserver import listing, selectors, status, views
 from cloudprovider_sandbox.apiserver.messages import Reply, Request
+from cloudprovider_sandbox.apiserver.options import check_watch
 from cloudprovider_sandbox.apiserver.resources import Resource
 from cloudprovider_sandbox.apiserver.routes import Route
 from cloudprovider_sandbox.apiserver.store import Entry, Expired, Store
-from cloudprovider_sandbox.apiserver.watch import Tampering, Watch, WatchOptions
+from cloudprovider_sandbox.apiserver.watch import FailedWatch, Tampering, Watch, WatchOptions
 
 Shown = Callable[[], Tampering]  #: what the caller is shown, now
 
@@ -55,18 +56,15 @@ class Reads:
         return Reply(200, view.many(data, page.version, page.token, page.remaining))
 
     def watch(self, resource: Resource, route: Route, request: Request, shown: Shown) -> Reply:
-        """A stream of events. Raises StatusError 400, 410, 422 or 504."""
+        """A stream of events. Raises StatusError 400, 410 or 422."""
         query = request.query
+        check_watch(query, watch_list=self.watch_list)
         version = listing.version_of(query.get("resourceVersion", ""))
         initial = request.flag("sendInitialEvents")
-        if "sendInitialEvents" in query:
-            self._check_watch_list(query.get("resourceVersionMatch", ""))
         if version and initial and version > self._store.version:
-            raise status.too_large_version(version, self._store.version)
+            error = status.too_large_version(version, self._store.version)
+            return Reply(200, stream=FailedWatch(error))
         selector = selector_of(resource, request)
-        if route.name:
-            only = selectors.Requirement("metadata.name", "in", frozenset({route.name}))
-            selector = selectors.Selector(selector.labels, (*selector.fields, only), route.name)
         oldest = self._store.table(resource.storage).oldest
         if version and not initial and version < oldest and self.expired_as_status:
             raise status.gone(f"too old resource version: {version} ({oldest})")
@@ -85,16 +83,6 @@ class Reads:
             self._store, resource, options, concurrency=self._concurrency, tampering=shown
         )
         return Reply(200, stream=stream)
-
-    def _check_watch_list(self, match: str) -> None:
-        if not self.watch_list:
-            why = "sendInitialEvents is forbidden for watch unless WatchList is enabled"
-        elif match != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        else:
-            return
-        error = status.forbidden_field("sendInitialEvents", why)
-        raise status.invalid_options("ListOptions", error)
 
     def _seconds(self, text: str) -> float:
         if text.isdigit() and int(text):

@@ -32,6 +32,7 @@ class Write:
 
     manager: Manager
     dry_run: bool = False
+    patched: bool = False  #: what a patch made of the object
     strict: bool = False  #: unknown fields are refused, not dropped
     tracked: bool = True  #: keep managedFields up to date (an apply does that itself)
     warnings: list[str] = dataclasses.field(default_factory=list)
@@ -180,6 +181,8 @@ class Registry:
             new: Json = conform(resource.schema, obj, unknown)
         except WrongType as error:
             text = str(error).replace("Go struct field ", f"Go struct field {resource.kind}.")
+            if write.patched:
+                raise status.invalid_patch(obj, f"json: {text}") from error
             raise status.bad_request(f"{self._handled(resource)}: json: {text}") from error
         if unknown and write.strict:
             listed = ", ".join(f'unknown field "{name}"' for name in unknown)
@@ -222,7 +225,9 @@ class Registry:
 
     def _check_version(self, resource: Resource, key: Key, new: Json, old: Json) -> None:
         version = new.get("resourceVersion", "")
-        if version and version != old["resourceVersion"]:
+        if version and not version.isdigit():
+            raise status.invalid_version(version)
+        if version.strip("0") and version != old["resourceVersion"]:
             raise status.conflict(resource, key[1])
         new["resourceVersion"] = old["resourceVersion"]
 
@@ -304,9 +309,10 @@ class Registry:
 
     def _remove(self, resource: Resource, key: Key, obj: Json) -> Outcome:
         self.strategies[resource.storage].released(obj)
-        entry = self.store.remove(resource.storage, key, obj, selectable_values(resource, obj))
+        answer = msgspec.json.encode(obj)  # its version is the last one that it had
+        self.store.remove(resource.storage, key, obj, selectable_values(resource, obj))
         self.namespaces.removed(resource, key)
-        return Outcome(entry.data, effect=True, removed=True)
+        return Outcome(answer, effect=True, removed=True)
 
     def write_raw(self, resource: Resource, key: Key, obj: Json) -> Outcome:
         """Store ``obj`` as it is: for the server's own changes."""

@@ -76,6 +76,8 @@ def parse(request: Request, catalogue: Catalogue) -> Route:
     accepted = ("create",) if subresource == "token" else resource.verbs
     if verb not in accepted or (subresource and verb in {"list", "watch", "delete"}):
         raise status.method_not_allowed()
+    if verb == "create" and name and subresource != "token":
+        raise status.method_not_allowed()
     return Route(verb, request.path, resource, namespace, name, subresource)
 
 
@@ -88,9 +90,9 @@ def _namespace(rest: list[str]) -> tuple[str, list[str]]:
 def _verb(request: Request, name: str) -> str:
     method = request.method
     if method in {"GET", "HEAD"}:
-        if request.flag("watch"):
-            return "watch"
-        return "get" if name else "list"
+        if name:
+            return "get"
+        return "watch" if request.flag("watch") else "list"
     verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "")
     if not verb or (verb in {"update", "patch"} and not name):
         raise status.method_not_allowed()

@@ -33,6 +33,7 @@ from cloudprovider_sandbox.apiserver.registry import Registry
 from cloudprovider_sandbox.apiserver.resources import Catalogue
 from cloudprovider_sandbox.apiserver.reviews import Reviews
 from cloudprovider_sandbox.apiserver.routes import Route, parse
+from cloudprovider_sandbox.apiserver.selectors import selected_name
 from cloudprovider_sandbox.apiserver.store import Key, Snapshot, Store
 from cloudprovider_sandbox.apiserver.strategies.table import strategies
 from cloudprovider_sandbox.apiserver.watch import Tampering
@@ -131,7 +132,7 @@ class ApiServer:
         """Answer without faults and journal; refusals are replies too."""
         try:
             user = self._user(request)
-            self._authorize(_attributes(route, user))
+            self._authorize(_attributes(route, request, user))
             if route.resource is None:
                 return self._other(request)
             caller = request.caller
@@ -263,18 +264,23 @@ def refusal(error: status.StatusError) -> Reply:
     return reply
 
 
-def _attributes(route: Route, user: User) -> Attributes:
+def _attributes(route: Route, request: Request, user: User) -> Attributes:
     resource = route.resource
     if resource is None:
         return Attributes(user, route.verb, path=route.path)
+    namespace, name = route.namespace, route.name
+    if resource.storage == "namespaces":
+        namespace = name  # a namespace lies in itself
+    if route.verb in {"list", "watch", "deletecollection"}:
+        name = selected_name(request.query.get("fieldSelector", ""))
     return Attributes(
         user,
         route.verb,
         resource.group,
         resource.plural,
         route.subresource,
-        route.namespace,
-        route.name,
+        namespace,
+        name,
     )
 
 

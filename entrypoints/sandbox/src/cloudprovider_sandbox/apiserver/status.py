@@ -147,17 +147,13 @@ def uid_conflict(resource: Resource, name: str, wanted: str, found: str) -> Stat
 
 def invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> StatusError:
     """422 Invalid, with one cause per field."""
-    texts = [str(error) for error in errors]
-    joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     details: dict[str, Any] = {"name": name} if name else {}
     if resource.group:
         details["group"] = resource.group
     details["kind"] = resource.kind
-    details["causes"] = [
-        {"reason": error.reason, "message": error.message, "field": error.field} for error in errors
-    ]
-    message = f'{qualified} "{name}" is invalid: {joined}'
+    details["causes"] = _causes(errors)
+    message = f'{qualified} "{name}" is invalid: {_joined(errors)}'
     return StatusError(422, "Invalid", message, details=details)
 
 
@@ -170,12 +166,35 @@ def no_version(resource: Resource, name: str) -> StatusError:
     return refusal
 
 
-def invalid_options(kind: str, error: FieldError) -> StatusError:
+def _causes(errors: Sequence[FieldError]) -> list[dict[str, str]]:
+    return [
+        {"reason": error.reason, "message": error.message, "field": error.field} for error in errors
+    ]
+
+
+def _joined(errors: Sequence[FieldError]) -> str:
+    texts = [str(error) for error in errors]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def invalid_options(kind: str, *errors: FieldError) -> StatusError:
     """422 Invalid for the options of a request, e.g. ``PatchOptions``."""
-    cause = {"reason": error.reason, "message": error.message, "field": error.field}
-    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}
-    message = f'{kind}.meta.k8s.io "" is invalid: {error}'
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": _causes(errors)}
+    message = f'{kind}.meta.k8s.io "" is invalid: {_joined(errors)}'
     return StatusError(422, "Invalid", message, details=details)
+
+
+def invalid_patch(patch: Any, why: str) -> StatusError:
+    """422 Invalid: what a patch leads to cannot be read as its kind."""
+    error = invalid_value("patch", json.dumps(patch, separators=(",", ":")), why)
+    details = {"causes": _causes([error])}
+    return StatusError(422, "Invalid", f' "" is invalid: {error}', details=details)
+
+
+def invalid_version(text: str) -> StatusError:
+    """500: a resourceVersion that is no number, in an object or a request."""
+    why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    return StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
 
 
 def bad_request(message: str) -> StatusError:

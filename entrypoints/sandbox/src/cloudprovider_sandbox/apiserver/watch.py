@@ -181,7 +181,11 @@ class Watch:
         before = change.previous is not None and self._visible(change.previous)
         if after:
             return self._line("MODIFIED" if before else "ADDED", change.entry)
-        return self._line("DELETED", change.entry) if before else b""
+        if not before or change.previous is None:
+            return b""
+        if change.type == "DELETED":
+            return self._line("DELETED", change.entry)
+        return self._line("DELETED", _left(change.previous, change.version))
 
     def _visible(self, entry: Entry) -> bool:
         options = self._options
@@ -193,7 +197,7 @@ class Watch:
         return b'{"type":"%b","object":%b}\n' % (kind.encode(), self._render(entry))
 
     def _bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        meta: dict[str, object] = {"resourceVersion": str(version), "creationTimestamp": None}
+        meta: dict[str, object] = {"resourceVersion": str(version)}
         if annotations:
             meta["annotations"] = annotations
         obj = {
@@ -202,6 +206,29 @@ class Watch:
             "metadata": meta,
         }
         return msgspec.json.encode({"type": "BOOKMARK", "object": obj}) + b"\n"
+
+
+def _left(entry: Entry, version: int) -> Entry:
+    """An object that left a selection: as it was in there, at the version at which it left."""
+    obj = msgspec.json.decode(entry.data)
+    obj["metadata"]["resourceVersion"] = str(version)
+    data = msgspec.json.encode(obj)
+    return msgspec.structs.replace(entry, data=data, version=version)
+
+
+class FailedWatch:
+    """A watch that ends with an ERROR event before it has begun."""
+
+    def __init__(self, error: status.StatusError) -> None:
+        self._line: bytes | None = error_line(error)
+
+    def next(self, timeout: float | None = None) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """The event, then None."""
+        line, self._line = self._line, None
+        return line
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def error_line(error: status.StatusError) -> bytes:

@@ -7,7 +7,11 @@ from typing import Any
 
 
 class PatchError(ValueError):
-    """The patch is malformed, a path does not exist, or a test failed."""
+    """A path does not exist, or a test failed."""
+
+
+class MalformedPatch(ValueError):
+    """It is no list of operations."""
 
 
 def apply(target: Any, operations: Any) -> Any:
@@ -15,10 +19,11 @@ def apply(target: Any, operations: Any) -> Any:
 
     Raises:
         PatchError: one operation cannot be carried out; none has taken effect.
+        MalformedPatch: it is no list.
 
     """
     if not isinstance(operations, list):
-        raise PatchError("a JSON patch is a list of operations")
+        raise MalformedPatch("error decoding patch: a JSON patch is a list of operations")
     document = copy.deepcopy(target)
     for operation in operations:
         document = _apply_one(document, operation)
@@ -99,9 +104,10 @@ def _replace(document: Any, path: str, value: Any) -> Any:
     if not path:
         return value
     parent, last = _parent(document, path)
-    _step(parent, last, path)
-    parent[int(last) if isinstance(parent, list) else last] = value
-    return document
+    if isinstance(parent, list):
+        parent[_index(last, len(parent))] = value
+        return document
+    return _add(document, path, value)  # the API server replaces what is not there, too
 
 
 def _test(document: Any, path: str, value: Any) -> Any:

@@ -63,22 +63,61 @@ def _field(result: dict[str, Any], name: str, patch: Mapping[str, Any], schema: 
     order = patch.get(ORDER + name)
     if name not in patch:
         if isinstance(result.get(name), list) and isinstance(schema, ListOf):
-            identity = _identity(schema)
-            wanted = [identity(item) for item in order or []]
-            result[name] = _ordered(result[name], wanted, result[name], identity)
+            result[name] = _reordered(result[name], order or [], result[name], schema)
         return
-    value = patch[name]
+    value, before = patch[name], result.get(name)
+    if isinstance(value, list) and order is not None:
+        _check_order(value, order, schema)
     if value is None:
         result.pop(name, None)
+    elif type(value) is not type(before) or not isinstance(value, dict | list):
+        # Nothing to merge with: taken as it is, even two items of one key.
+        _take(result, name, value)
+        if isinstance(value, list) and order is not None and isinstance(schema, ListOf):
+            result[name] = _reordered(result[name], order, [], schema)
     elif isinstance(value, dict):
-        before = result.get(name)
-        result[name] = _map(before if isinstance(before, dict) else {}, value, schema)
+        result[name] = _map(before, value, schema)
         if value.get(DIRECTIVE) == "delete":
             del result[name]
-    elif isinstance(value, list):
-        result[name] = _list(result.get(name) or [], value, schema, order)
     else:
-        result[name] = value
+        result[name] = _list(before, value, schema, order)
+
+
+def _take(result: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field to ``value`` without its directives and nulls; a map that is one is left out."""
+    if _is_directive_map(value):
+        result.pop(name, None)
+    else:
+        result[name] = _plain(value)
+
+
+def _is_directive_map(value: Any) -> bool:
+    return isinstance(value, dict) and DIRECTIVE in value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value if not _is_directive_map(item)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _plain(part)
+        for name, part in value.items()
+        if part is not None and not _is_directive_map(part)
+    }
+
+
+def _check_order(items: list[Any], order: list[Any], schema: Schema) -> None:
+    """Raise PatchError if the patch's own order contradicts the one that it asks for."""
+    if not isinstance(schema, ListOf) or not order:
+        return
+    identity = _identity(schema)
+    wanted = iter([identity(item) for item in order])
+    named = [identity(item) for item in items if not _is_directive_map(item)]
+    if not all(item in wanted for item in named):
+        raise PatchError(
+            f"The order in patch list:\n{items}\n doesn't match {ORDER} list:\n{order}\n"
+        )
 
 
 def _delete_scalars(result: dict[str, Any], name: str, values: Any) -> None:
@@ -112,9 +151,14 @@ def _list(
     # Without directives for the list, the patch itself gives the order of what it names.
     named = [item for item in patch if not _is_deletion(item)]
     merged = _ordered(merged, [identity(item) for item in named], target, identity)
-    if order is None:
-        return merged
-    return _ordered(merged, [identity(item) for item in order], target, identity)
+    return merged if order is None else _reordered(merged, order, target, schema)
+
+
+def _reordered(
+    items: list[Any], order: list[Any], original: list[Any], schema: ListOf
+) -> list[Any]:
+    identity = _identity(schema)
+    return _ordered(items, [identity(item) for item in order], original, identity)
 
 
 def _is_directive(item: Any, directive: str) -> bool:

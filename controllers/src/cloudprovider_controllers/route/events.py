@@ -1,0 +1,60 @@
+"""What is told about a Node's routes, in upstream's words (``spec/ccm-core.md`` 3.5.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container
+
+from cloudprovider.errors import (
+    CloudProviderError,
+    InvalidConfiguration,
+    NotOwned,
+    QuotaExceeded,
+    RetryLater,
+    Unauthorized,
+)
+from cloudprovider.models import Node
+from cloudprovider_controllers.route.demand import WantedId
+from cloudprovider_controllers.runtime.recorder import EventRecorder
+
+logger = logging.getLogger(__name__)
+
+#: Errors that stay until somebody changes something: told once per change, not at each retry.
+_LASTING = (InvalidConfiguration, Unauthorized, QuotaExceeded, NotOwned)
+
+
+class RouteEvents:
+    """Events on Nodes, through ``recorder``."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+        self._told: dict[WantedId, str] = {}
+
+    def failed(self, node: Node, cidr: str, error: CloudProviderError, seconds: float) -> None:
+        """A route could not be created. Waiting is no failure; a lasting error is told once."""
+        item = WantedId(node.metadata.name, cidr)
+        text = (
+            f"Could not create route {node.metadata.uid} {cidr} for node {node.metadata.name} "
+            f"after {go_duration(seconds)}: {error}"
+        )
+        if isinstance(error, RetryLater):
+            logger.info("%s", text)
+            return
+        # All but the request id, which is never the same.
+        complaint = f"{type(error).__name__} {error.code} {error.message}"
+        repeated = self._told.get(item) == complaint
+        self._told[item] = complaint
+        if not (repeated and isinstance(error, _LASTING)):
+            self._recorder.event(
+                node, "Warning", "FailedToCreateRoute", text, kind="Node", with_version=False
+            )
+
+    def keep(self, items: Container[WantedId]) -> None:
+        """Forget what was told about all but ``items``: it is told anew if it comes back."""
+        self._told = {item: text for item, text in self._told.items() if item in items}
+
+
+def go_duration(seconds: float) -> str:
+    """``seconds`` as Go prints a short duration, in milliseconds: ``250ms``, ``1.5s``."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
