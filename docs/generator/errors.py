@@ -29,6 +29,10 @@ _NODES = """\
 The taint stays until it works. When addresses of initialised Nodes are refreshed, an error skips
 that Node until the next pass, with a line in the log."""
 
+_ROUTES = """\
+*Told* is the event on the Node whose route could not be created; *again* as above. Until it works,
+the Node's condition `NetworkUnavailable` says so."""
+
 #: What the class does not say by itself; one entry for each that is special.
 _NOTES = {
     "ResourceNotFound": "From an update of backends: the load balancer is made anew at once.",
@@ -55,6 +59,9 @@ def page() -> str:
         "## Node controller",
         _NODES,
         markdown.table(("Answered for a Node", "Tried again after", "Told"), _nodes()),
+        "## Route controller",
+        _ROUTES,
+        markdown.table(("Answered for a route", "Told", "Again"), _routes()),
     )
 
 
@@ -95,7 +102,7 @@ def _services() -> Iterator[tuple[str, str, str, str]]:
             markdown.code(kind.__name__),
             _after(error, options.retry_base, options.retry_cap),
             _shown(told[:1]),
-            ("yes" if len(told) > 1 else "no") if told else "-",
+            _again(told),
         )
 
 
@@ -105,6 +112,16 @@ def _nodes() -> Iterator[tuple[str, str, str]]:
         error = example(kind)
         told = recorded.node_events(error)
         yield markdown.code(kind.__name__), _after(error, NODE_RETRY_BASE, cap), _shown(told)
+
+
+def _routes() -> Iterator[tuple[str, str, str]]:
+    for kind in classes():
+        told = recorded.route_failures(example(kind), tries=2)
+        yield markdown.code(kind.__name__), _shown(told[:1]), _again(told)
+
+
+def _again(told: list[recorded.Event]) -> str:
+    return ("yes" if len(told) > 1 else "no") if told else "-"
 
 
 def _after(error: CloudProviderError, base: float, cap: float) -> str:

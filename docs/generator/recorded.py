@@ -18,6 +18,7 @@ from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.node.initializer import InitializationFailed, Initializer
 from cloudprovider_controllers.node.metrics import NodeMetrics
+from cloudprovider_controllers.route.events import RouteEvents
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.elector import LeaderElector
 from cloudprovider_controllers.runtime.recorder import EventRecorder
@@ -105,6 +106,18 @@ def node_events(outcome: InstanceMetadata | CloudProviderError) -> list[Event]:
     )
     with contextlib.suppress(InitializationFailed):  # its event is what is wanted
         initializer.finish(make_node(taints=[UNINITIALIZED]), outcome)
+    return fake.events
+
+
+# -- routes --------------------------------------------------------------------------------------
+
+
+def route_failures(error: CloudProviderError, *, tries: int = 1) -> list[Event]:
+    """The events of a Node whose route could not be created, and of the retries."""
+    fake, recorder = _recorder()
+    events = RouteEvents(recorder)
+    for _ in range(tries):
+        events.failed(make_node(), "10.0.0.0/24", error, 1.0)
     return fake.events
 
 

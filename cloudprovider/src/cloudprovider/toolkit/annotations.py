@@ -26,6 +26,8 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 #: Longest part of a value that a message repeats: annotations may hold 256 KiB.
 SHOWN = 80
+#: How alike a misspelt prefix and ours must be, part by part.
+ALIKE = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +177,7 @@ class Declarations:
     def __init__(self, fields: Iterable[Field[Any]], *, prefixes: tuple[str, ...]) -> None:
         self.fields = tuple(fields)
         self.prefixes = prefixes
+        self._names = tuple(field.key for field in self.fields if not field.full)
         self._by_key = {field.key: field for field in self.fields}
         if len(self._by_key) != len(self.fields):
             raise ValueError("a key is declared twice")
@@ -225,15 +228,37 @@ class Declarations:
     def _unknown(self, written: Mapping[str, str]) -> Iterator[InvalidConfiguration]:
         for key, value in written.items():
             prefix = next((prefix for prefix in self.prefixes if key.startswith(prefix)), None)
-            if prefix is None or key in self._by_key:
+            if key in self._by_key:
+                continue
+            if prefix is None:
+                meant = self._misspelt_prefix(key)
+                if meant:
+                    yield _problem(f"unknown annotation{_did_you_mean([meant])}", key, value, "")
                 continue
             suffix = key.removeprefix(prefix)
             known = self._by_key.get(suffix)
             if known is not None and not known.full:
                 continue
-            names = [field.key for field in self.fields if not field.full]
-            close = [prefix + name for name in difflib.get_close_matches(suffix, names, 1)]
+            close = [prefix + name for name in difflib.get_close_matches(suffix, self._names, 1)]
             yield _problem(f"unknown annotation{_did_you_mean(close)}", key, value, "")
+
+    def _misspelt_prefix(self, key: str) -> str:
+        """The key that was meant, where only its prefix is misspelt; else empty.
+
+        Ignoring such a key can expose: without the wish for an internal load balancer it becomes a
+        public one. Keys of other clouds end alike, so the prefix must be all but right.
+        """
+        if not key.endswith(self._names):
+            return ""
+        name = max((name for name in self._names if key.endswith(name)), key=len)
+        given = key.removesuffix(name)
+        parts = zip(given.partition("/"), self.prefixes[0].partition("/"), strict=True)
+        alike = given and all(_alike(written, ours) for written, ours in parts)
+        return self.prefixes[0] + name if alike else ""
+
+
+def _alike(given: str, ours: str) -> bool:
+    return difflib.SequenceMatcher(None, given, ours).ratio() >= ALIKE
 
 
 def _parse(field: Field[_T], given: str) -> _T:

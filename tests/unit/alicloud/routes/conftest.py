@@ -114,7 +114,7 @@ def cloud():
     return Cloud()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cloud_with():
     """A cloud whose provider has the given config fields."""
     return Cloud

@@ -46,11 +46,13 @@ class Cloud:
         self.world = world
         self.outcomes = collections.defaultdict(lambda: "found")
         self.down = False
+        self.during = lambda: None  #: happens while the cloud thinks
         self.manager = 0
         self.answers = collections.defaultdict(list)  #: by UID
         world.cloud.instances_v2().instance_states_many = self.states
 
     def states(self, nodes):
+        self.during()
         if self.down:
             for node in nodes:
                 self._note(node, gone=False)
@@ -162,15 +164,23 @@ class Play:
 
     def replace(self, number):
         name = self.names[number]
+        plan = self.world.server.faults
+        meant_for_the_manager = plan.faults()
+        plan.clear()
         if self.exists(name):
             self.world.delete_node(name)
         self.join(name)
+        for fault in meant_for_the_manager:
+            plan.add(fault)
 
     def fail(self, op, kind):
         self.world.server.faults.add(Fault(kind=kind, api="k8s", op=op, status=500, times=1))
 
     def outage(self, down):
         self.cloud.down = down
+
+    def late(self, number):
+        self.cloud.during = lambda: self.set_ready(number, "True")
 
     def wait(self, seconds):
         self.world.wait(seconds)
@@ -345,7 +355,8 @@ def controller_nodes():
     return NODES
 
 
-LATE_HEARTBEAT = [("wait", 1.0), ("say", 0, 1, "gone"), ("wait", 4.5), ("late",), ("wait", 30)]
+#: The kubelet reports while the cloud is asked for the second time.
+LATE_HEARTBEAT = [("say", 0, 1, "gone"), ("wait", 6), ("late", 0), ("wait", 20)]
 MUTANTS = [
     (once_is_enough, [("say", 0, 1, "gone"), ("wait", 8)], "the last answers are"),
     (twice_at_once_is_enough, [("say", 0, 1, "gone"), ("wait", 8)], "s apart"),
@@ -376,8 +387,6 @@ def test_what_each_condition_prevents_is_seen_without_it(
 ):
     def scene(world):
         stage = Play(world, 12)
-        # The kubelet reports right before the API server answers the manager's last read.
-        stage.late = lambda: None
         stage.run(script)
         return stage
 

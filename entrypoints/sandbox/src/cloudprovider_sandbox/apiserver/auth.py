@@ -144,8 +144,9 @@ class Authenticator:
             claims = msgspec.json.decode(_decoded(signed.split(".")[1]))
         except (msgspec.DecodeError, binascii.Error, IndexError):
             return None
-        if claims["exp"] <= self._concurrency.now().timestamp():
-            return None
+        expired = claims["exp"] <= self._concurrency.now().timestamp()
+        if expired or ISSUER not in claims["aud"]:
+            return None  # a token for somebody else proves nothing here
         account = claims["kubernetes.io"]
         groups = (
             "system:serviceaccounts",

@@ -6,6 +6,7 @@ Unknown fields go (and are reported), wrong types are refused, and values that G
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
 
@@ -76,7 +77,12 @@ def _struct(
 def _empty(schema: Struct | Scalar, unknown: list[str]) -> Any:
     if isinstance(schema, Struct):
         return _struct(schema, {}, unknown, "")
-    return "" if schema.type == "string" else 0
+    return zero(schema)
+
+
+def zero(schema: Scalar) -> Any:
+    """What stands for nothing, where something must stand."""
+    return {"string": "", "time": None, "microtime": None}.get(schema.type, 0)
 
 
 def _omitted(schema: Schema, value: Any) -> bool:
@@ -124,8 +130,28 @@ _GO_TYPES = {
 def _scalar(schema: Scalar, value: Any, field: str) -> Any:
     if schema.type == "any":
         return value
+    if schema.type in _TIMES:
+        return _time(schema.type, value, field)
     if not isinstance(value, _TYPES[schema.type]) or (
         isinstance(value, bool) and schema.type != "boolean"
     ):
         raise WrongType(field, value, _GO_TYPES.get(schema.type, schema.type))
     return value
+
+
+#: How a time is written, and what of RFC 3339 is read besides.
+_TIMES = {
+    "time": ("%Y-%m-%dT%H:%M:%SZ", re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")),
+    "microtime": ("%Y-%m-%dT%H:%M:%S.%fZ", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")),
+}  # fmt: skip
+
+
+def _time(kind: str, value: Any, field: str) -> str:
+    written, readable = _TIMES[kind]
+    if not isinstance(value, str) or not readable.fullmatch(value):
+        raise WrongType(field, value, "time.Time")
+    try:
+        moment = datetime.datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise WrongType(field, value, "time.Time") from error
+    return moment.astimezone(datetime.UTC).strftime(written)

@@ -102,6 +102,8 @@ _FORMATS: dict[str, Json] = {
     "number": {"type": "number"},
     "int-or-string": {"type": "string", "format": "int-or-string"},
     "any": {"type": "object"},
+    "time": {"type": "string", "format": "date-time"},
+    "microtime": {"type": "string", "format": "date-time"},
 }
 
 

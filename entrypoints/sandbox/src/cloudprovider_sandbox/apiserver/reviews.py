@@ -6,9 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudprovider_sandbox.apiserver import status
-from cloudprovider_sandbox.apiserver.auth import Attributes, Authenticator, Authorizer, User
+from cloudprovider_sandbox.apiserver.auth import (
+    ISSUER,
+    Attributes,
+    Authenticator,
+    Authorizer,
+    User,
+)
 
 Json = dict[str, Any]
+_ABOUT_USERS = frozenset({"TokenReview", "SelfSubjectReview"})
 
 
 class Reviews:
@@ -19,22 +26,25 @@ class Reviews:
         self._authorizer = authorizer
 
     def answer(self, kind: str, body: Json, user: User, namespace: str) -> Json:
-        """``body`` with its status filled in. Raises StatusError 400."""
-        spec = body.get("spec") or {}
+        """``body`` with its status filled in. Raises StatusError 422."""
+        group = "authentication" if kind in _ABOUT_USERS else "authorization"
+        head = {"kind": kind, "apiVersion": f"{group}.k8s.io/v1", "metadata": {}}
+        return head | body | {"status": self._status(kind, body.get("spec") or {}, user, namespace)}
+
+    def _status(self, kind: str, spec: Json, user: User, namespace: str) -> Json:
         if kind == "TokenReview":
             found = self._authenticator.review(spec.get("token", ""))
-            outcome = {"authenticated": False, "error": "invalid bearer token"}
-            if found is not None:
-                outcome = {"authenticated": True, "user": found.info()}
-            return body | {"status": outcome}
+            if found is None:
+                return {"user": {}, "error": "invalid bearer token"}
+            return {"authenticated": True, "user": found.info(), "audiences": [ISSUER]}
         if kind == "SelfSubjectReview":
-            return body | {"status": {"userInfo": user.info()}}
+            return {"userInfo": user.info()}
         if kind == "SelfSubjectRulesReview":
-            return body | {"status": self._rules(user, spec.get("namespace", namespace))}
+            return self._rules(user, spec.get("namespace", namespace))
         if kind != "SelfSubjectAccessReview":
             user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
         allowed = self._authorizer().allowed(_attributes(user, spec))
-        return body | {"status": {"allowed": allowed}}
+        return {"allowed": allowed}
 
     def _rules(self, user: User, namespace: str) -> Json:
         rules = self._authorizer().rules(user, namespace)

@@ -21,10 +21,11 @@ class Schema:
 
 @dataclasses.dataclass(frozen=True)
 class Scalar(Schema):
-    """A string, integer, boolean, number, ``int-or-string`` or ``any`` (never looked into).
+    """A string, integer, boolean, number, time, ``int-or-string`` or ``any`` (never looked into).
 
-    ``keep_zero``: an empty string, 0 or false is a value of its own, not the same as absence
-    (a pointer in the Go types). ``always``: present even so (a field without ``omitempty``).
+    A time is RFC 3339 in whole seconds, a ``microtime`` has six decimals. ``keep_zero``: an empty
+    string, 0 or false is a value of its own, not the same as absence (a pointer in the Go types).
+    ``always``: present even so (a field without ``omitempty``); an absent time is null.
     """
 
     type: str
@@ -77,6 +78,10 @@ STR_PTR = Scalar("string", keep_zero=True)
 INT_PTR = Scalar("integer", keep_zero=True)
 BOOL_PTR = Scalar("boolean", keep_zero=True)
 NUMBER = Scalar("number")
+TIME = Scalar("time")
+TIME_ALWAYS = Scalar("time", always=True)
+MICRO_TIME = Scalar("microtime")
+MICRO_TIME_ALWAYS = Scalar("microtime", always=True)
 INT_OR_STR = Scalar("int-or-string")
 STR_ALWAYS = Scalar("string", keep_zero=True, always=True)
 INT_ALWAYS = Scalar("integer", keep_zero=True, always=True)

@@ -14,12 +14,16 @@ from cloudprovider_sandbox.apiserver.schema import (
     INT_ALWAYS,
     INT_OR_STR,
     INT_PTR,
+    MICRO_TIME,
+    MICRO_TIME_ALWAYS,
     OPAQUE,
     STR,
     STR_ALWAYS,
     STR_LIST,
     STR_MAP,
     STR_PTR,
+    TIME,
+    TIME_ALWAYS,
     ListOf,
     MapOf,
     Schema,
@@ -42,8 +46,8 @@ OBJECT_META = struct(
     uid=STR,
     resourceVersion=STR,
     generation=INT,
-    creationTimestamp=STR,
-    deletionTimestamp=STR,
+    creationTimestamp=TIME,
+    deletionTimestamp=TIME,
     deletionGracePeriodSeconds=INT,
     labels=STR_MAP,
     annotations=STR_MAP,
@@ -56,11 +60,18 @@ CONDITION = struct(
     status=STR_PTR,
     reason=STR,
     message=STR_PTR,
-    lastTransitionTime=STR,
-    lastHeartbeatTime=STR,
+    lastTransitionTime=TIME,
     observedGeneration=INT,
 )
 CONDITIONS = keyed(CONDITION, "type")
+NODE_CONDITION = struct(
+    type=STR_PTR,
+    status=STR_PTR,
+    lastHeartbeatTime=TIME_ALWAYS,
+    lastTransitionTime=TIME_ALWAYS,
+    reason=STR,
+    message=STR,
+)
 ATOMIC_STR_MAP = MapOf(STR, atomic=True)
 QUANTITIES = MapOf(INT_OR_STR)
 
@@ -116,7 +127,7 @@ SERVICE = kind(
     ),
 )
 
-TAINT = struct(key=STR_PTR, value=STR, effect=STR_PTR, timeAdded=STR)
+TAINT = struct(key=STR_PTR, value=STR, effect=STR_PTR, timeAdded=TIME)
 NODE_SPEC = struct(
     always=True,
     podCIDR=STR,
@@ -151,7 +162,7 @@ NODE_STATUS = struct(
     capacity=QUANTITIES,
     allocatable=QUANTITIES,
     phase=STR,
-    conditions=CONDITIONS,
+    conditions=keyed(NODE_CONDITION, "type"),
     addresses=keyed(struct(type=STR_PTR, address=STR_PTR), "type"),
     daemonEndpoints=struct(always=True, kubeletEndpoint=struct(always=True, Port=INT_ALWAYS)),
     nodeInfo=NODE_INFO,
@@ -236,8 +247,8 @@ LEASE = kind(
         always=True,
         holderIdentity=STR_PTR,
         leaseDurationSeconds=INT_PTR,
-        acquireTime=STR,
-        renewTime=STR,
+        acquireTime=MICRO_TIME,
+        renewTime=MICRO_TIME,
         leaseTransitions=INT_PTR,
         strategy=STR_PTR,
         preferredHolder=STR_PTR,
@@ -263,12 +274,12 @@ EVENT = kind(
     reason=STR,
     message=STR,
     source=struct(always=True, component=STR, host=STR),
-    firstTimestamp=STR,
-    lastTimestamp=STR,
+    firstTimestamp=TIME_ALWAYS,
+    lastTimestamp=TIME_ALWAYS,
     count=INT,
     type=STR,
-    eventTime=STR,
-    series=struct(count=INT, lastObservedTime=STR),
+    eventTime=MICRO_TIME_ALWAYS,
+    series=struct(count=INT, lastObservedTime=MICRO_TIME),
     action=STR,
     reportingComponent=STR_ALWAYS,
     reportingInstance=STR_ALWAYS,

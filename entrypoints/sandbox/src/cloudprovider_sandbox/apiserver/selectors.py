@@ -131,6 +131,12 @@ def parse_fields(text: str, resource: Resource) -> tuple[Requirement, ...]:
     return tuple(terms)
 
 
+def selected_name(fields: str) -> str:
+    """The one name that a field selector can match, for authorization; empty if it is not one."""
+    found = re.search(r"(?:^|,)metadata\.name==?([^,]+)", fields)
+    return found[1] if found else ""
+
+
 def parse(labels: str, fields: str, resource: Resource) -> Selector:
     """The selector of a request. Raises StatusError 400."""
     requirements = parse_fields(fields, resource)

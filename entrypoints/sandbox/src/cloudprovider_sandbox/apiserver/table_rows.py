@@ -131,7 +131,7 @@ def _event(obj: Json, since: Since) -> list[Any]:
         subject.get("fieldPath", ""),
         ", ".join(filter(None, where)),
         since(first),
-        str(count),
+        count,
         obj["metadata"]["name"],
     ]
 
@@ -203,8 +203,8 @@ def _deployment(obj: Json, since: Since) -> list[Any]:
     return [
         obj["metadata"]["name"],
         f"{status.get('readyReplicas', 0)}/{obj['spec'].get('replicas', 1)}",
-        str(status.get("updatedReplicas", 0)),
-        str(status.get("availableReplicas", 0)),
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
         _created(obj, since),
         *_containers(obj),
     ]
@@ -214,9 +214,9 @@ def _replica_set(obj: Json, since: Since) -> list[Any]:
     status = obj.get("status") or {}
     return [
         obj["metadata"]["name"],
-        str(obj["spec"].get("replicas", 1)),
-        str(status.get("replicas", 0)),
-        str(status.get("readyReplicas", 0)),
+        obj["spec"].get("replicas", 1),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
         _created(obj, since),
         *_containers(obj),
     ]
@@ -234,7 +234,7 @@ def _daemon_set(obj: Json, since: Since) -> list[Any]:
     template = (obj["spec"].get("template") or {}).get("spec") or {}
     return [
         obj["metadata"]["name"],
-        *(str(status.get(name, 0)) for name in names),
+        *(status.get(name, 0) for name in names),
         _labels(template.get("nodeSelector")),
         _created(obj, since),
         *_containers(obj),
@@ -243,12 +243,12 @@ def _daemon_set(obj: Json, since: Since) -> list[Any]:
 
 def _secret(obj: Json, since: Since) -> list[Any]:
     size = len(obj.get("data") or {})
-    return [obj["metadata"]["name"], obj.get("type", ""), str(size), _created(obj, since)]
+    return [obj["metadata"]["name"], obj.get("type", ""), size, _created(obj, since)]
 
 
 def _config_map(obj: Json, since: Since) -> list[Any]:
     size = len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
-    return [obj["metadata"]["name"], str(size), _created(obj, since)]
+    return [obj["metadata"]["name"], size, _created(obj, since)]
 
 
 def _service_account(obj: Json, since: Since) -> list[Any]:

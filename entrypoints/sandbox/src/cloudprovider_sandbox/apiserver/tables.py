@@ -72,10 +72,7 @@ def row(resource: Resource, obj: Json, include: str, now: datetime.datetime) -> 
         return age(stamp, now)
 
     made: Json = {"cells": cells(obj, since)}
-    if include == "Object":
-        made["object"] = obj
-    elif include != "None":
-        made["object"] = partial(obj)
+    made["object"] = {"Object": obj, "None": None}.get(include, partial(obj))
     return made
 
 

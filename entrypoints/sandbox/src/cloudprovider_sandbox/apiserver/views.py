@@ -29,7 +29,8 @@ class View:
     def one(self, data: bytes) -> bytes:
         """A single object."""
         if self.form == "Table":
-            return self._table([data], {}, headed=True)
+            version = msgspec.json.decode(data)["metadata"]["resourceVersion"]
+            return self._table([data], {"resourceVersion": version}, headed=True)
         if self.resource.stored_as:
             data = event_view(data)
         if self.form:

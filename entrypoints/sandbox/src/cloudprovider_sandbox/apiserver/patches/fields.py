@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from cloudprovider_sandbox.apiserver.conform import zero
 from cloudprovider_sandbox.apiserver.schema import (
     ListOf,
     Scalar,
@@ -85,7 +86,7 @@ def _nothing(schema: Struct) -> dict[str, Any]:
         if isinstance(part, Struct) and part.always:
             made[name] = _nothing(part)
         elif isinstance(part, Scalar) and part.always:
-            made[name] = "" if part.type == "string" else 0
+            made[name] = zero(part)
     return made
 
 
