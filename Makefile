@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DISTS := cloudprovider controllers entrypoints/manager entrypoints/sandbox entrypoints/tools \
 	providers/alicloud providers/aws
-SOURCES := $(wildcard cloudprovider controllers entrypoints providers tests benchmarks examples)
+SOURCES := $(wildcard cloudprovider controllers entrypoints providers tests benchmarks docs examples)
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 

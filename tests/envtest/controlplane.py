@@ -136,7 +136,7 @@ current-context: envtest
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--cert-dir={self._folder / 'certs'}",
-            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={self._folder / 'sa.key'}",
             f"--service-account-signing-key-file={self._folder / 'sa.key'}",
             f"--token-auth-file={self._folder / 'tokens.csv'}",

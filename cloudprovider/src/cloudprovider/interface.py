@@ -242,9 +242,9 @@ class Route:
     enable_node_addresses: bool = False
     blackhole: bool = False
     #: Listed routes only. True: a mark proves that this cluster made it, so it may be deleted once
-    #: no node wants it. False: it is deleted only where it stands in the way of a node's route, or
-    #: if it was seen to be a node's.
-    owned: bool = True
+    #: no node wants it. None: there is no mark; it is deleted only where it stands in the way of a
+    #: node's route, or if a node was seen to need it. False: another's; it is never deleted.
+    owned: bool | None = True
     #: Listed routes only. False: it is not in force yet, or not everywhere; to create it again
     #: completes it.
     ready: bool = True

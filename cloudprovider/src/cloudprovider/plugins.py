@@ -15,8 +15,6 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-from cloudprovider.errors import CloudProviderError
-
 
 class PluginError(Exception):
     """A plugin is missing, claimed twice or broken. The message says what to do."""
@@ -97,7 +95,7 @@ def explain(error: BaseException) -> str:
     other may hold one, say in a signed URL: of those only the class and the place are named (R7).
     """
     kind = type(error)
-    if isinstance(error, CloudProviderError | PluginError):
+    if is_ours(error):
         return str(error)
     if kind.__module__ == "builtins":
         # What these two say is a sentence; "'region'" of a KeyError needs the name in front.
@@ -109,6 +107,11 @@ def explain(error: BaseException) -> str:
         f"{kind.__module__}.{kind.__qualname__}{place} "
         "(its text is not shown, since it may hold a credential)"
     )
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether ``error`` is of a class of this project: those never hold a credential."""
+    return type(error).__module__.partition(".")[0].startswith("cloudprovider")
 
 
 def _info(point: importlib.metadata.EntryPoint) -> PluginInfo:

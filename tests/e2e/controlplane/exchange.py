@@ -19,6 +19,7 @@ UID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 TIME = re.compile(r"\b20\d\d-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)")
 CLUSTER_IP = re.compile(r"\b10\.96\.\d+\.\d+\b")
 TOKEN = re.compile(r"\bey[\w-]+\.[\w-]+\.[\w-]+")
+NODE_PORTS = re.compile(r"(?<=:)3[0-2]\d{3}(?=/)")
 AGE = re.compile(r"(\d+[smhdy])+|<unknown>|<invalid>")
 #: What the admission plugin TaintNodesByCondition of a real server adds to every new node.
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -175,6 +176,7 @@ class Exchange:
             return self._alias("port", str(value))
         if isinstance(value, str):
             value = TIME.sub("TIME", TOKEN.sub("TOKEN", value))
+            value = NODE_PORTS.sub("PORT", value)
             value = UID.sub(lambda found: self._alias("uid", found[0]), value)
             return CLUSTER_IP.sub(lambda found: self._alias("address", found[0]), value)
         return value

@@ -41,7 +41,7 @@ def access(x):
     x.get("other groups", x.path("leases", "coordination.k8s.io"), token=_BOB)
     x.get("namespace", f"/api/v1/namespaces/{x.ns}", token=_BOB)
     x.get("namespaces", "/api/v1/namespaces", token=_BOB)
-    x.get("discovery", "/apis/apps/v1", token=_BOB)
+    x.get("discovery", "/apis/coordination.k8s.io/v1", token=_BOB)
     x.get("metrics", "/metrics", token=_BOB)
     x.get("health", "/healthz", token=_BOB)
     x.get("absent resource", "/api/v1/nosuch", token=_BOB)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from cloudprovider import errors
 from cloudprovider_manager import logs
 
 
@@ -89,3 +90,27 @@ def test_json_lines_have_kubernetes_keys(stream):
     assert line["severity"] == "error"
     assert line["caller"].startswith("test_logs.py:")
     assert "ValueError" in line["stacktrace"]
+
+
+class SdkError(Exception):
+    """As a cloud's SDK raises it: with the signed request in its text."""
+
+    def __str__(self):
+        return "GET https://cloud/?Signature=canary"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_traceback_shows_where_but_no_foreign_text(stream, log_format):
+    logs.configure(4, log_format, stream=stream)
+    try:
+        try:
+            raise SdkError
+        except SdkError as error:
+            raise errors.CloudProviderError("the call failed") from error
+    except errors.CloudProviderError:
+        logging.getLogger("cloudprovider").exception("a worker")
+    shown = stream.getvalue()
+    assert "canary" not in shown
+    assert "SdkError" in shown
+    assert "CloudProviderError: the call failed" in shown
+    assert "test_logs.py" in shown

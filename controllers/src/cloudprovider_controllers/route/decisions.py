@@ -83,8 +83,9 @@ def plan(
     """What brings the cloud from ``listed`` to ``demand``.
 
     A route is deleted only if it lies inside ``ranges``, no node wants it, its range is none of the
-    demand's protected ones, and it is provably ours: it carries our mark, or one of our nodes was
-    ``seen`` to need it, or it is equal to or inside the range of one of our nodes.
+    demand's protected ones, it carries no other's mark, and it is provably ours: it carries our
+    mark, or one of our nodes was ``seen`` to need it, or it is equal to or inside the range of one
+    of our nodes.
 
     Args:
         demand: What the nodes ask for.
@@ -176,7 +177,7 @@ class _Comparison:
                 continue
             if not self._ranges.contain(item.network):
                 continue
-            if self._is_protected(item):
+            if item.route.owned is False or self._is_protected(item):
                 strangers.append(item)
             elif self._claims.cover(item.network):
                 in_the_way.append(item)

@@ -11,10 +11,13 @@ import datetime
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import TextIO
 
 import msgspec
+
+from cloudprovider.plugins import explain
 
 #: Packages of this project.
 OWN = (
@@ -52,7 +55,7 @@ class KlogFormatter(logging.Formatter):
         place = f"{record.filename}:{record.lineno}"
         text = f"{letter}{when} {os.getpid():>7} {place}] {one_line(record.getMessage())}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + stack(record.exc_info[1])
         return text
 
 
@@ -68,8 +71,26 @@ class JsonFormatter(logging.Formatter):
             "msg": record.getMessage(),
         }
         if record.exc_info:
-            fields["stacktrace"] = self.formatException(record.exc_info)
+            fields["stacktrace"] = stack(record.exc_info[1])
         return msgspec.json.encode(fields).decode()
+
+
+def stack(error: BaseException | None) -> str:
+    """The traceback of ``error`` and of what it came from, oldest first.
+
+    The texts of foreign exceptions are left out: they may hold a credential, say in a signed URL
+    (R7, :func:`cloudprovider.plugins.explain`).
+    """
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(_one(link) for link in reversed(chain))
+
+
+def _one(error: BaseException) -> str:
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"Traceback (most recent call last):\n{frames}{type(error).__name__}: {explain(error)}"
 
 
 def one_line(text: str) -> str:

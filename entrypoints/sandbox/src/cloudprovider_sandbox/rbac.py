@@ -69,11 +69,16 @@ def built_in() -> Iterator[dict[str, Any]]:
     """The roles and bindings that every API server brings for controllers."""
     for account, rules in _CONTROLLERS.items():
         name = f"system:controller:{account}"
-        role = {"kind": "ClusterRole", "metadata": {"name": name}, "rules": list(_rules(rules))}
+        metadata = {
+            "name": name,
+            "annotations": {f"{_API.replace('k8s.io', 'kubernetes.io')}/autoupdate": "true"},
+            "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+        }
+        role = {"kind": "ClusterRole", "metadata": metadata, "rules": list(_rules(rules))}
         subject = {"kind": "ServiceAccount", "name": account, "namespace": "kube-system"}
         binding = {
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": name},
+            "metadata": metadata,
             "roleRef": {"apiGroup": _API, "kind": "ClusterRole", "name": name},
             "subjects": [subject],
         }
@@ -86,7 +91,7 @@ def _rules(rules: Iterable[Rule]) -> Iterator[dict[str, list[str]]]:
         yield {
             "apiGroups": ["" if group == "core" else group for group in groups.split()],
             "resources": resources.split(),
-            "verbs": verbs.split(),
+            "verbs": sorted(verbs.split()),
         }
 
 

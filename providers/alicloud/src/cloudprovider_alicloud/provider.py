@@ -23,7 +23,7 @@ from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.reconcile import Settings
 from cloudprovider_alicloud.instances import Instances
 from cloudprovider_alicloud.routes import VpcRoutes
-from cloudprovider_alicloud.service_labels import ServiceLabels
+from cloudprovider_alicloud.service_marks import ServiceMarks
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -117,8 +117,9 @@ class AlicloudProvider(Interface):
 
     def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:
         self.api.stop_on(stop)
-        client = client_builder.client("service-controller")
-        self._load_balancer.set_recorder(ServiceLabels(client))
+        marks = ServiceMarks(client_builder.client("service-controller"))
+        self._load_balancer.set_recorder(marks.label)
+        self._load_balancer.set_releaser(marks.release)
         if isinstance(self._caller, SdkCaller):
             self._caller.load()
 

@@ -4,10 +4,10 @@
 tables that have the entry.
 
 **Whose an entry is.** A table is shared with people and other clusters. We write a mark into the
-description of each entry that we create. An entry with the mark of another cluster is never shown
-to the controller. One without a mark, such as those of the Go manager, is shown as not provably
-ours: it counts where a node wants it, and is deleted only by the rules of
-:class:`cloudprovider.interface.Route`. Only entries to one instance are shown at all.
+description of each entry that we create. An entry that leads where a node wants it counts whatever
+its mark, so that an entry of the Go manager, which has none, is taken over as it is. Which entries
+may be deleted is said at :attr:`cloudprovider.interface.Route.owned`. Only entries that lead to one
+instance are shown to the controller at all.
 
 Source: ``spec/alicloud.md`` 6.1, 7.2, 12.
 """
@@ -150,12 +150,11 @@ class VpcRoutes(Routes):
     # -- entries ---------------------------------------------------------------------------
 
     def _concerns(self, cidr: str, entry: RouteEntry) -> bool:
-        """Whether ``entry`` may be a node's: it leads to one instance, and is no one else's."""
+        """Whether ``entry`` may be a node's: it leads to one instance."""
         return (
             [kind for kind, _ in entry.next_hops] == ["Instance"]
             and cidr not in _DEFAULT_ROUTES
             and entry.status != "Deleting"
-            and whose(entry.description, self._config.cluster_id) is not Ownership.ANOTHERS
         )
 
     def _route(self, key: InstanceRoute, entries: dict[str, RouteEntry], tables: int) -> Route:
@@ -164,13 +163,19 @@ class VpcRoutes(Routes):
             name=",".join(entries),
             target_node=key.instance_id,
             destination_cidr=key.destination_cidr,
-            owned=all(mark is Ownership.OURS for mark in marks),
+            owned=_owned(marks),
             ready=len(entries) == tables
             and all(item.status == "Available" for item in entries.values()),
         )
 
     def _mark(self, node_uid: str) -> str:
         return f"{_MARK}/{node_uid}/{self._config.cluster_id[:_LONGEST_ID]}"
+
+
+def _owned(marks: Sequence[Ownership]) -> bool | None:
+    if Ownership.ANOTHERS in marks:
+        return False
+    return True if all(mark is Ownership.OURS for mark in marks) else None
 
 
 def whose(description: str, cluster_id: str) -> Ownership:

@@ -89,7 +89,7 @@ def test_its_parts_are_there(emulator, environment):
     found = provider(emulator)
     assert found.instances_v2() is not None
     assert found.load_balancer() is not None
-    assert found.routes() is None
+    assert found.routes() is not None
     assert found.clusters() is None
     assert found.claims_node(Node(spec=NodeSpec(provider_id="cn-hangzhou.i-1")))
     assert not found.claims_node(Node(spec=NodeSpec(provider_id="aws:///a/i-1")))

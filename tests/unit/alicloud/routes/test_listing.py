@@ -22,7 +22,6 @@ def test_an_entry_to_one_instance_is_a_route(cloud):
 @pytest.mark.parametrize(
     ("cidr", "fields"),
     [
-        pytest.param("172.16.1.0/24", {"description": OTHERS}, id="another cluster's"),
         pytest.param("0.0.0.0/0", {}, id="the default route"),
         pytest.param("172.16.1.0/24", {"status": "Deleting"}, id="being deleted"),
         pytest.param(
@@ -46,7 +45,8 @@ def test_what_cannot_be_a_nodes_is_not_shown(cloud, cidr, fields):
 @pytest.mark.parametrize(
     ("fields", "owned", "ready"),
     [
-        pytest.param({}, False, True, id="without a mark"),
+        pytest.param({}, None, True, id="without a mark"),
+        pytest.param({"description": OTHERS}, False, True, id="another cluster's"),
         pytest.param({"description": MINE}, True, True, id="marked"),
         pytest.param({"description": MINE, "status": "Pending"}, True, False, id="pending"),
     ],
@@ -144,7 +144,7 @@ class TestWhichTables:
             listed = cloud.listed()
             assert listed["172.16.1.0/24"].name == f"{cloud.table},{second}"
             assert listed["172.16.1.0/24"].ready
-            assert not listed["172.16.1.0/24"].owned
+            assert listed["172.16.1.0/24"].owned is None
             assert not listed["172.16.2.0/24"].ready
 
         cloud.run(scene)

@@ -134,10 +134,9 @@ class Api:
                     raise status.not_found(resource, route.name)
                 if meta.get("uid"):
                     raise status.uid_conflict(resource, route.name, meta["uid"], "")
+                meta.pop("resourceVersion", None)
             elif meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
                 raise status.uid_conflict(resource, route.name, meta["uid"], old["metadata"]["uid"])
-            elif not meta.get("resourceVersion") and not resource.unconditional_update:
-                raise status.no_version(resource, route.name)
             return body
 
         return self._edit(resource, route, request, edit)
@@ -199,7 +198,8 @@ class Api:
                 if error.code != 404:
                     raise
         view = views.negotiate(request, resource, self._concurrency)
-        body = view.many([outcome.data for outcome in outcomes], self._store.version, "", 0)
+        # As they were when they were listed.
+        body = view.many([entry.data for entry in page.entries], self._store.version, "", 0)
         return Reply(200, body, effect=any(outcome.effect for outcome in outcomes))
 
     def _write(self, resource: Resource, route: Route, request: Request) -> Write:

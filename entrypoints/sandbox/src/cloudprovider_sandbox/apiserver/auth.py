@@ -7,7 +7,7 @@ import binascii
 import dataclasses
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -87,6 +87,8 @@ class Authenticator:
         self._tokens = dict(tokens)
         self._key = key
         self._concurrency = concurrency
+        #: Whether a ServiceAccount is still there: (namespace, name, uid).
+        self.account_exists: Callable[[str, str, str], bool] = lambda *_: True
 
     def add(self, token: str, user: User) -> None:
         """Accept ``token`` as ``user``'s from now on."""
@@ -148,12 +150,15 @@ class Authenticator:
         if expired or ISSUER not in claims["aud"]:
             return None  # a token for somebody else proves nothing here
         account = claims["kubernetes.io"]
+        namespace, known = account["namespace"], account["serviceaccount"]
+        if not self.account_exists(namespace, known["name"], known["uid"]):
+            return None
         groups = (
             "system:serviceaccounts",
-            f"system:serviceaccounts:{account['namespace']}",
+            f"system:serviceaccounts:{namespace}",
             "system:authenticated",
         )
-        return User(claims["sub"], groups, account["serviceaccount"]["uid"])
+        return User(claims["sub"], groups, known["uid"])
 
 
 def _encoded(data: bytes) -> str:

@@ -132,6 +132,8 @@ def _scalar(schema: Scalar, value: Any, field: str) -> Any:
         return value
     if schema.type in _TIMES:
         return _time(schema.type, value, field)
+    if schema.type == "quantity":
+        return _quantity(value, field)
     if not isinstance(value, _TYPES[schema.type]) or (
         isinstance(value, bool) and schema.type != "boolean"
     ):
@@ -155,3 +157,14 @@ def _time(kind: str, value: Any, field: str) -> str:
     except ValueError as error:
         raise WrongType(field, value, "time.Time") from error
     return moment.astimezone(datetime.UTC).strftime(written)
+
+
+_QUANTITY = re.compile(r"[+-]?[0-9.]+([eE][-+]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
+
+
+def _quantity(value: Any, field: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise WrongType(field, value, "resource.Quantity")
+    if not _QUANTITY.fullmatch(str(value)):
+        raise WrongType(field, value, "resource.Quantity")
+    return str(value)

@@ -134,7 +134,8 @@ def _validate_finalizers(meta: Json) -> list[FieldError]:
     for index, name in enumerate(meta.get("finalizers") or []):
         field = f"metadata.finalizers[{index}]"
         if problems := qualified_problems(name):
-            errors += [invalid_value(field, name, problem) for problem in problems]
+            # Here the API server names no index.
+            errors += [invalid_value("metadata.finalizers", name, text) for text in problems]
         elif "/" not in name and name not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid_value(field, name, why))

@@ -102,6 +102,7 @@ _FORMATS: dict[str, Json] = {
     "number": {"type": "number"},
     "int-or-string": {"type": "string", "format": "int-or-string"},
     "any": {"type": "object"},
+    "quantity": {"type": "string"},
     "time": {"type": "string", "format": "date-time"},
     "microtime": {"type": "string", "format": "date-time"},
 }

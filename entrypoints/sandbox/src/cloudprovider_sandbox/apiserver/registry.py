@@ -227,7 +227,10 @@ class Registry:
         version = new.get("resourceVersion", "")
         if version and not version.isdigit():
             raise status.invalid_version(version)
-        if version.strip("0") and version != old["resourceVersion"]:
+        if not version.strip("0"):
+            if not resource.unconditional_update:
+                raise status.no_version(resource, key[1])
+        elif version != old["resourceVersion"]:
             raise status.conflict(resource, key[1])
         new["resourceVersion"] = old["resourceVersion"]
 
@@ -275,7 +278,8 @@ class Registry:
             reservation.commit()
         meta = new["metadata"]
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
-            return self._remove(resource, key, new)
+            answer = msgspec.json.encode(new)  # under the last version that it had
+            return dataclasses.replace(self._remove(resource, key, new), data=answer)
         return Outcome(self._put(resource, key, new).data, effect=True)
 
     # -- delete ----------------------------------------------------------------------------
@@ -309,10 +313,9 @@ class Registry:
 
     def _remove(self, resource: Resource, key: Key, obj: Json) -> Outcome:
         self.strategies[resource.storage].released(obj)
-        answer = msgspec.json.encode(obj)  # its version is the last one that it had
-        self.store.remove(resource.storage, key, obj, selectable_values(resource, obj))
+        entry = self.store.remove(resource.storage, key, obj, selectable_values(resource, obj))
         self.namespaces.removed(resource, key)
-        return Outcome(answer, effect=True, removed=True)
+        return Outcome(entry.data, effect=True, removed=True)
 
     def write_raw(self, resource: Resource, key: Key, obj: Json) -> Outcome:
         """Store ``obj`` as it is: for the server's own changes."""

@@ -21,7 +21,7 @@ class Schema:
 
 @dataclasses.dataclass(frozen=True)
 class Scalar(Schema):
-    """A string, integer, boolean, number, time, ``int-or-string`` or ``any`` (never looked into).
+    """A string, integer, boolean, number, time, quantity, ``int-or-string`` or ``any`` (anything).
 
     A time is RFC 3339 in whole seconds, a ``microtime`` has six decimals. ``keep_zero``: an empty
     string, 0 or false is a value of its own, not the same as absence (a pointer in the Go types).
@@ -78,6 +78,7 @@ STR_PTR = Scalar("string", keep_zero=True)
 INT_PTR = Scalar("integer", keep_zero=True)
 BOOL_PTR = Scalar("boolean", keep_zero=True)
 NUMBER = Scalar("number")
+QUANTITY = Scalar("quantity")
 TIME = Scalar("time")
 TIME_ALWAYS = Scalar("time", always=True)
 MICRO_TIME = Scalar("microtime")

@@ -17,6 +17,7 @@ from cloudprovider_sandbox.apiserver.schema import (
     MICRO_TIME,
     MICRO_TIME_ALWAYS,
     OPAQUE,
+    QUANTITY,
     STR,
     STR_ALWAYS,
     STR_LIST,
@@ -73,7 +74,7 @@ NODE_CONDITION = struct(
     message=STR,
 )
 ATOMIC_STR_MAP = MapOf(STR, atomic=True)
-QUANTITIES = MapOf(INT_OR_STR)
+QUANTITIES = MapOf(QUANTITY)
 
 
 def kind(**fields: Schema) -> Struct:

@@ -30,7 +30,7 @@ from cloudprovider_sandbox.apiserver.bootstrap import bootstrap
 from cloudprovider_sandbox.apiserver.messages import Reply, Request, json_reply
 from cloudprovider_sandbox.apiserver.reads import Reads
 from cloudprovider_sandbox.apiserver.registry import Registry
-from cloudprovider_sandbox.apiserver.resources import Catalogue
+from cloudprovider_sandbox.apiserver.resources import SERVICE_ACCOUNTS, Catalogue
 from cloudprovider_sandbox.apiserver.reviews import Reviews
 from cloudprovider_sandbox.apiserver.routes import Route, parse
 from cloudprovider_sandbox.apiserver.selectors import selected_name
@@ -90,6 +90,7 @@ class ApiServer:
         self.registry = Registry(self.store, made, concurrency=self.concurrency)
         key = self.options.signing_key or self.concurrency.uuid().encode()
         self.authenticator = Authenticator(self.options.tokens, key, concurrency=self.concurrency)
+        self.authenticator.account_exists = self._account_exists
         self.reads = Reads(
             self.store,
             bookmark_every=self.options.bookmark_every,
@@ -105,6 +106,10 @@ class ApiServer:
         self._honest = Tampering()
         self._tampering: dict[str, Tampering] = {}
         bootstrap(self.registry, self.options.namespaces)
+
+    def _account_exists(self, namespace: str, name: str, uid: str) -> bool:
+        entry = self.store.get(SERVICE_ACCOUNTS.storage, (namespace, name))
+        return entry is not None and entry.uid == uid
 
     # -- requests --------------------------------------------------------------------------
 

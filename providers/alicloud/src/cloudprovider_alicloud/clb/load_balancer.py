@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cloudprovider.concurrency import Concurrency, current
 from cloudprovider.errors import CloudProviderError, ImplementedElsewhere
@@ -65,6 +65,7 @@ class ClbLoadBalancer(LoadBalancer):
         self._vpc = vpc
         self._config = config
         self._memory = Memory(concurrency=concurrency)
+        self._release: Callable[[Service], None] = lambda _service: None
         self._node_change: NodeChange | None = None
         inventory = Inventory(
             api,
@@ -82,6 +83,10 @@ class ClbLoadBalancer(LoadBalancer):
     def set_recorder(self, recorder: Recorder) -> None:
         """Use ``recorder`` from now on: the Kubernetes client comes with initialisation."""
         self._creator.recorder = recorder
+
+    def set_releaser(self, release: Callable[[Service], None]) -> None:
+        """Call ``release`` once nothing is left of a Service: it ends the Go manager's claim."""
+        self._release = release
 
     # -- the contract ----------------------------------------------------------------------
 
@@ -134,6 +139,7 @@ class ClbLoadBalancer(LoadBalancer):
         uid = service.metadata.uid
         with self._memory.of(uid) as remembered:
             self._reconciler.delete(self._subject(service, remembered))
+            self._release(service)
             if service.metadata.deletion_timestamp is not None:
                 self._memory.forget(uid)
                 return

@@ -205,7 +205,9 @@ def _ordered(
     before, and come after new ones.
     """
     wanted = {_hashable(item): n for n, item in enumerate(order)}
-    before = {_hashable(identity(item)): n for n, item in enumerate(original)}
+    # Of items that share an identity the first counts.
+    places = [_hashable(identity(item)) for item in original]
+    before = {item: n for n, item in reversed(list(enumerate(places)))}
     named = sorted(
         (item for item in merged if _hashable(identity(item)) in wanted),
         key=lambda item: wanted[_hashable(identity(item))],

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 - hooks get more than each kind needs
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from cloudprovider_sandbox.apiserver import metadata
@@ -64,10 +65,22 @@ def _addresses(status: Json) -> list[FieldError]:
 
 
 def _pod_cidrs(cidrs: list[str]) -> list[FieldError]:
+    for index, cidr in enumerate(cidrs):
+        if "/" not in cidr or not _is_network(cidr):
+            why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            return [invalid_value(f"spec.podCIDRs[{index}]", cidr, why)]
     if len(cidrs) - len([cidr for cidr in cidrs if ":" in cidr]) > 1:
         why = "may specify no more than one CIDR for each IP family"
         return [invalid_value("spec.podCIDRs", cidrs, why)]
     return []
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _taints(taints: list[Json]) -> list[FieldError]:

@@ -1,4 +1,4 @@
-"""Namespaces, Secrets, EndpointSlices, Leases and workloads: small rules each."""
+"""Namespaces, Secrets, Events, EndpointSlices, Leases, roles and workloads: small rules each."""
 
 from __future__ import annotations
 
@@ -80,6 +80,45 @@ class EndpointSliceStrategy(Strategy):
             why = "field is immutable"
             errors.append(invalid_value("addressType", new.get("addressType"), why))
         return errors
+
+
+class EventStrategy(Strategy):
+    """Event: lies in the namespace of what it is about; about others in ``default``."""
+
+    def validate(self, obj: Json) -> list[FieldError]:
+        about = (obj.get("involvedObject") or {}).get("namespace", "")
+        if obj["metadata"]["namespace"] == (about or "default"):
+            return []
+        why = "does not match event.namespace"
+        return [invalid_value("involvedObject.namespace", about, why)]
+
+
+class RoleStrategy(Strategy):
+    """Role, ClusterRole: every rule says what may be done."""
+
+    def validate(self, obj: Json) -> list[FieldError]:
+        return [
+            required(f"rules[{index}].verbs", "verbs must contain at least one value")
+            for index, rule in enumerate(obj.get("rules") or [])
+            if not rule.get("verbs")
+        ]
+
+
+class BindingStrategy(Strategy):
+    """RoleBinding, ClusterRoleBinding: bound to one role for ever."""
+
+    def default(self, obj: Json) -> None:
+        group = "rbac.authorization.k8s.io"
+        if obj.get("roleRef"):
+            obj["roleRef"].setdefault("apiGroup", group)
+        for subject in obj.get("subjects") or []:
+            if subject.get("kind") in {"User", "Group"}:
+                subject.setdefault("apiGroup", group)
+
+    def validate_update(self, new: Json, old: Json) -> list[FieldError]:
+        if new.get("roleRef") == old.get("roleRef"):
+            return []
+        return [invalid_value("roleRef", new.get("roleRef"), "cannot change roleRef")]
 
 
 class LeaseStrategy(Strategy):

@@ -31,12 +31,22 @@ def is_headless(service: Json) -> bool:
     return "None" in {spec.get("clusterIP"), (spec.get("clusterIPs") or [""])[0]}
 
 
+def has_foreign_endpoints(service: Json) -> bool:
+    """Whether it is headless and somebody else says what its endpoints are."""
+    return is_headless(service) and not service["spec"].get("selector")
+
+
 def needs_node_ports(service: Json) -> bool:
     """Whether its ports get node ports."""
     kind = kind_of(service)
     if kind == LOAD_BALANCER:
         return service["spec"].get("allocateLoadBalancerNodePorts") is not False
     return kind == NODE_PORT
+
+
+def may_have_node_ports(service: Json) -> bool:
+    """Whether its type has node ports at all; once given, they stay."""
+    return kind_of(service) in {NODE_PORT, LOAD_BALANCER}
 
 
 def needs_health_check_port(service: Json) -> bool:
@@ -96,7 +106,7 @@ def set_families(service: Json, families: Sequence[str], old: Json | None = None
     spec = service["spec"]
     if not needs_cluster_ip(service):
         return
-    if is_headless(service) and not spec.get("selector"):
+    if has_foreign_endpoints(service):
         # Its endpoints are somebody else's business: any family may come.
         spec.setdefault("ipFamilyPolicy", "RequireDualStack")
         families = [*families, *(name for name in ("IPv4", "IPv6") if name not in families)]
@@ -122,7 +132,7 @@ def keep_allocated(new: Json, old: Json) -> None:
     after, before = new["spec"], old["spec"]
     if needs_cluster_ip(new) and needs_cluster_ip(old):
         _keep_addresses(after, before)
-    if needs_node_ports(new) and needs_node_ports(old):
+    if may_have_node_ports(new) and may_have_node_ports(old):
         _keep_node_ports(after.get("ports") or [], before.get("ports") or [])
     if needs_health_check_port(new) and needs_health_check_port(old):
         _keep(after, before, "healthCheckNodePort")
@@ -170,7 +180,7 @@ def drop_unneeded(new: Json, old: Json) -> None:
             "internalTrafficPolicy",
         ):
             _drop_same(after, before, name)
-    if needs_node_ports(old) and not needs_node_ports(new):
+    if may_have_node_ports(old) and not may_have_node_ports(new):
         _drop_node_ports(after.get("ports") or [], before.get("ports") or [])
     if needs_health_check_port(old) and not needs_health_check_port(new):
         _drop_same(after, before, "healthCheckNodePort")

@@ -17,6 +17,8 @@ from cloudprovider_sandbox.apiserver.status import (
 from cloudprovider_sandbox.apiserver.strategies import service_rules as rules
 from cloudprovider_sandbox.apiserver.strategies.base import Json
 
+_FAMILIES = ("IPv4", "IPv6")
+_DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PORT_RANGE = "must be between 1 and 65535, inclusive"
 _ONLY_LB = "may only be used when `type` is 'LoadBalancer'"
@@ -33,7 +35,10 @@ def validate(service: Json) -> list[FieldError]:
     errors += metadata.validate_labels(spec.get("selector"), "spec.selector")
     errors += _affinity(spec) + _policies(spec, service) + _load_balancer_fields(spec)
     for index, address in enumerate(spec.get("externalIPs") or []):
-        errors += _address(address, f"spec.externalIPs[{index}]")
+        errors += _external_ip(address, f"spec.externalIPs[{index}]")
+    distribution = spec.get("trafficDistribution")
+    if distribution is not None and distribution not in _DISTRIBUTIONS:
+        errors.append(unsupported("spec.trafficDistribution", distribution, _DISTRIBUTIONS))
     return errors
 
 
@@ -74,14 +79,21 @@ def _external_name(spec: Json) -> list[FieldError]:
 
 
 def _cluster_ips(spec: Json) -> list[FieldError]:
-    listed = spec.get("clusterIPs") or []
-    if listed and spec.get("clusterIP") and listed[0] != spec["clusterIP"]:
-        why = "first value must match `clusterIP`"
-        return [invalid_value("spec.clusterIPs", listed, why)]
+    listed, field = spec.get("clusterIPs") or [], "spec.clusterIPs"
     errors = []
+    if listed and listed[0] != spec.get("clusterIP", ""):
+        given = "first value must match `clusterIP`"
+        missing = "must be empty when `clusterIP` is not specified"
+        errors.append(invalid_value(field, listed, given if spec.get("clusterIP") else missing))
     for index, address in enumerate(listed):
         if address != "None":
-            errors += _address(address, f"spec.clusterIPs[{index}]")
+            errors += _address(address, f"{field}[{index}]")
+    if not errors and len(listed) > len({":" in address for address in listed}):
+        why = "may specify no more than one IP for each IP family"
+        errors.append(invalid_value(field, listed, why))
+    for index, family in enumerate(spec.get("ipFamilies") or []):
+        if family not in _FAMILIES:
+            errors.append(unsupported(f"spec.ipFamilies[{index}]", family, _FAMILIES))
     return errors
 
 
@@ -92,6 +104,20 @@ def _address(address: str, field: str) -> list[FieldError]:
         why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
         return [invalid_value(field, address, why)]
     return []
+
+
+def _external_ip(address: str, field: str) -> list[FieldError]:
+    if errors := _address(address, field):
+        return errors
+    found = ipaddress.ip_address(address)
+    for wrong, why in (
+        (found.is_unspecified, f"may not be unspecified ({address})"),
+        (found.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        (found.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+    ):
+        if wrong:
+            errors.append(invalid_value(field, address, why))
+    return errors
 
 
 def _port(port: Json, field: str, *, multiple: bool) -> list[FieldError]:

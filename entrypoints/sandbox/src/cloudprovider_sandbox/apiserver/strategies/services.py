@@ -55,10 +55,15 @@ class ServiceStrategy(Strategy):
         rules.set_families(new, list(self.pools), old)
 
     def validate(self, obj: Json) -> list[FieldError]:
-        return validation.validate(obj)
+        errors = validation.validate(obj)
+        policy, many = obj["spec"].get("ipFamilyPolicy"), len(self.pools) > 1
+        if policy == "RequireDualStack" and not many and not rules.has_foreign_endpoints(obj):
+            why = "this cluster is not configured for dual-stack services"
+            errors.append(status.invalid_value("spec.ipFamilyPolicy", policy, why))
+        return errors
 
     def validate_update(self, new: Json, old: Json) -> list[FieldError]:
-        return validation.validate_update(new, old) + validation.validate(new)
+        return validation.validate_update(new, old) + self.validate(new)
 
     def validate_status(self, new: Json, old: Json) -> list[FieldError]:
         return validation.validate_status(new)
@@ -127,8 +132,7 @@ class ServiceStrategy(Strategy):
             self._fill_ports(spec.get("ports") or [], reservation)
         if rules.needs_health_check_port(service):
             if spec.get("healthCheckNodePort"):
-                number = spec["healthCheckNodePort"]
-                self._claim_port(service, number, "spec.healthCheckNodePort", reservation)
+                self._claim_health_port(spec["healthCheckNodePort"], reservation)
             else:
                 taken = self._take(self.ports, reservation, "a HealthCheck NodePort")
                 spec["healthCheckNodePort"] = taken
@@ -147,17 +151,26 @@ class ServiceStrategy(Strategy):
             used.add((candidate, port["protocol"]))
 
     def _claim_port(self, service: Json, number: int, field: str, reservation: Reservation) -> None:
+        if why := self._refused(number, reservation):
+            raise self._invalid(service, status.invalid_value(field, number, why))
+
+    def _claim_health_port(self, number: int, reservation: Reservation) -> None:
+        if why := self._refused(number, reservation):
+            what = f"failed to allocate requested HealthCheck NodePort {number}"
+            raise status.internal(f"{what}: {why}")
+
+    def _refused(self, number: int, reservation: Reservation) -> str:
+        """Claim a port; why it cannot be had, empty if it was."""
         try:
             reservation.claim(self.ports, number)
-            return
         except Taken:
-            why = "provided port is already allocated"
+            return "provided port is already allocated"
         except OutOfRange:
-            why = (
+            return (
                 "provided port is not in the valid range. The range of valid ports is "
                 f"{self.ports.first}-{self.ports.last}"
             )
-        raise self._invalid(service, status.invalid_value(field, number, why))
+        return ""
 
     def _take(self, pool: Numbers | Addresses, reservation: Reservation, what: str) -> int | str:
         try:

@@ -1,0 +1,60 @@
+"""What the provider writes on Services: the id label, and an end to another manager's finalizer.
+
+Through the status subresource, as the finalizer of the controller is: less permission is needed.
+Source: ``spec/alicloud.md`` 3.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cloudprovider.errors import CloudProviderError
+from cloudprovider.interface import KubernetesClient
+from cloudprovider.models import Service
+
+#: What the Go manager puts on a Service whose load balancer it made. Nobody takes it away after a
+#: take-over, unless we do.
+GO_FINALIZER = "service.k8s.alibaba/resources"
+
+
+class ServiceMarks:
+    """Patches Services with ``client``. The UID in each patch guards a namesake."""
+
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
+
+    def label(self, service: Service, labels: Mapping[str, str | None]) -> None:
+        """Set ``labels``; None removes one. No error if ``service`` is gone.
+
+        Raises:
+            CloudProviderError: the API server refused.
+
+        """
+        self._patch(service, {"labels": dict(labels)}, f"labels {sorted(labels)}")
+
+    def release(self, service: Service) -> None:
+        """Take the Go manager's finalizer away; nothing is written where there is none.
+
+        Raises:
+            CloudProviderError: the API server refused.
+
+        """
+        if GO_FINALIZER in (service.metadata.finalizers or ()):
+            change = {"$deleteFromPrimitiveList/finalizers": [GO_FINALIZER]}
+            self._patch(service, change, f"the removal of finalizer {GO_FINALIZER}")
+
+    def _patch(self, service: Service, metadata: Mapping[str, Any], what: str) -> None:
+        meta = service.metadata
+        answer = self._client.raw(
+            "PATCH",
+            f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}/status",
+            body=msgspec.json.encode({"metadata": {"uid": meta.uid, **metadata}}),
+            content_type="application/strategic-merge-patch+json",
+        )
+        if answer.status >= 400 and answer.status != 404:
+            raise CloudProviderError(
+                f"the API server answered {answer.status} to {what} of Service {service.key}"
+            )
