@@ -8,7 +8,7 @@ SOURCES := $(wildcard cloudprovider controllers entrypoints providers tests benc
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check unit lint types imports format constraints clean docs
+.PHONY: demo test check unit lint types imports format constraints clean docs bench bench-docs
 
 demo: $(STAMP) ## play the main job on the sandbox
 	$(BIN)/cloud-sandbox demo --cloud-provider=alicloud
@@ -37,6 +37,12 @@ format: $(STAMP)
 
 docs: $(STAMP) ## write the generated pages anew
 	$(BIN)/python docs/generate.py
+
+bench: $(STAMP) ## measure, beside the Go manager and the goals (7 minutes)
+	$(BIN)/python -m benchmarks.all
+
+bench-docs: $(STAMP) ## the same, and write docs/reference/benchmarks.md
+	$(BIN)/python -m benchmarks.all --write
 
 $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /setup.cfg,$(DISTS))
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

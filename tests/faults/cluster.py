@@ -12,7 +12,7 @@ import msgspec
 
 from cloudprovider import models
 from cloudprovider.testing.harness import oracles
-from cloudprovider_alicloud.emulator.world import launch_instance
+from cloudprovider_alicloud.emulator.world import launch_instance, terminate_instance
 from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 
 OWNER_TAG = "kubernetes.do.not.delete"
@@ -24,6 +24,7 @@ class Cluster:
 
     def __init__(self):
         self.instances: dict[str, object] = {}
+        self.stopped: frozenset[str] = frozenset()
         self.excluded: frozenset[str] = frozenset()
         self.violations: list[str] = []
 
@@ -39,7 +40,6 @@ class Cluster:
                 now=self.core.now(),
                 host_name=name,
             )
-        self.instances[name] = instance
         self.client.create(
             NODES,
             {
@@ -54,8 +54,38 @@ class Cluster:
                         }
                     ],
                 },
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
             },
         )
+        self.instances[name] = instance
+
+    def terminate(self, name):
+        """Its instance is released and its kubelet falls silent: the Node is to go."""
+        instance = self.instances.pop(name)
+        with self.core.lock:
+            terminate_instance(self.core.state, self.core.state.instances[instance.id])
+        self._set_ready(name, "Unknown")
+
+    def stop(self, name):
+        """Its instance is shut down and its kubelet falls silent: the Node is to be tainted."""
+        self.stopped |= {name}
+        self._set_power(name, "Stopped")
+        self._set_ready(name, "Unknown")
+
+    def resume(self, name):
+        """Its instance is started again, and its kubelet reports."""
+        self.stopped -= {name}
+        self._set_power(name, "Running")
+        self._set_ready(name, "True")
+
+    def _set_power(self, name, status):
+        state = self.core.state
+        with self.core.lock:
+            state.change(state.instances[self.instances[name].id], status=status)
+
+    def _set_ready(self, name, status):
+        body = {"status": {"conditions": [{"type": "Ready", "status": status}]}}
+        self.client.patch(NODES, name, body, subresource="status")
 
     def leave(self, name):
         """The node is removed from the cluster."""
@@ -101,13 +131,13 @@ class Cluster:
 
     def unsettled(self):
         """What cluster and cloud still disagree about."""
-        nodes = self.client.list(NODES)
-        tainted = [
-            node.metadata.name
-            for node in nodes
-            if any("uninitialized" in taint.key for taint in node.spec.taints or ())
-        ]
-        pending = [f"O7: node {name} is not initialised" for name in tainted]
+        nodes = {node.metadata.name: taints(node) for node in self.client.list(NODES)}
+        pending = [f"O7: node {name} has no instance" for name in nodes.keys() - self.instances]
+        for name, found in sorted(nodes.items()):
+            if "uninitialized" in found:
+                pending.append(f"O7: node {name} is not initialised")
+            if ("shutdown" in found) != (name in self.stopped):
+                pending.append(f"O7: node {name} has the taints {found}")
         return pending + oracles.converged(self.view())
 
     def nothing_left(self):
@@ -134,7 +164,12 @@ class Cluster:
             instance.id for name, instance in self.instances.items() if name not in self.excluded
         )
         return oracles.View(
-            services=services, balancers=tuple(ours), foreign=foreign, backends=backends
+            services=services,
+            balancers=tuple(ours),
+            foreign=foreign,
+            backends=backends,
+            nodes=frozenset(node.metadata.name for node in self.server_objects("nodes")),
+            members=frozenset(self.instances),
         )
 
     def server_objects(self, plural):
@@ -152,6 +187,11 @@ def objects(server, resource):
     """Every stored object of a resource, past the server's journal and faults."""
     entries = server.store.table(resource.plural).entries()
     return [msgspec.json.decode(entry.data) for entry in entries]
+
+
+def taints(node):
+    """The last parts of the keys of a node's taints."""
+    return [taint.key.rpartition("/")[2] for taint in node.spec.taints or ()]
 
 
 def as_ports(ports):

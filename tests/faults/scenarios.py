@@ -73,10 +73,27 @@ def change_nodes(world):
     world.nothing_left()
 
 
+def lose_instances(world):
+    """19: an instance is shut down and comes back, another is released."""
+    world.expose(80)
+    world.settle()
+    world.stop("node-1")
+    world.settle()
+    world.resume("node-1")
+    world.settle()
+    world.terminate("node-2")
+    world.settle()
+    world.finish()
+    world.delete()
+    world.settle()
+    world.nothing_left()
+
+
 ALL = {
     1: create_and_delete,
     2: change_ports,
     4: change_type,
     5: recreate_at_once,
     17: change_nodes,
+    19: lose_instances,
 }

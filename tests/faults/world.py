@@ -6,6 +6,7 @@ embedded API server and the emulator through a :class:`Boundary`, which kills an
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import msgspec
@@ -25,7 +26,7 @@ from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager import command
 from cloudprovider_manager.app import Manager
 from cloudprovider_sandbox.apiserver.inprocess import InProcessTransport
-from cloudprovider_sandbox.apiserver.server import ApiServer
+from cloudprovider_sandbox.apiserver.server import ApiServer, Options
 
 FLAGS = [
     "--cloud-provider=alicloud",
@@ -143,6 +144,12 @@ def operation(method, path):
     return f"{method} {resource}", f"{namespace}/{name}" if namespace else name
 
 
+@functools.cache
+def read_flags(flags):
+    """The manager's options; reading them looks at every installed plugin."""
+    return command.read(flags).options
+
+
 class World(Cluster):
     """One run: everything in it is built inside :meth:`play` and judged there."""
 
@@ -163,7 +170,7 @@ class World(Cluster):
     def _main(self, scenario):
         self.core = EmulatorCore(seed=1)
         self.cloud = default_world(self.core)
-        self.server = ApiServer()
+        self.server = ApiServer(Options(bookmark_every=60.0))
         self.boundary = Boundary(
             self.time,
             effects=self._effects,
@@ -192,7 +199,7 @@ class World(Cluster):
         config = load(self._cloud_config(), {})
         cloud = AlicloudProvider(config, caller=FaultyCaller(self.core, self.boundary))
         transport = FaultyTransport(self.server, self.boundary, self.process)
-        options = command.read(self._flags).options
+        options = read_flags(tuple(self._flags))
         Manager(options, transport=transport, cloud=cloud).run(self.time.event())
 
     def _cloud_config(self):

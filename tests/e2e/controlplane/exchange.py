@@ -77,8 +77,11 @@ class Exchange:
 
     # -- questions -------------------------------------------------------------------------
 
-    def ask(self, name, method, path, body=None, *, type="application/json", **options):
-        """Send a request and note the answer under ``name``; the answer as it came."""
+    def ask(self, name, method, path, body=None, *, type="application/json", only=None, **options):
+        """Send a request and note the answer under ``name``; the answer as it came.
+
+        ``only`` picks what of the answer is to be compared.
+        """
         assert name not in self.answers, f"two questions named {name}"
         self._note_ports(body)
         answer = self._server.request(method, path, body, content_type=type, **options)
@@ -86,7 +89,8 @@ class Exchange:
         if headers["warning"]:
             headers["warning"] = sorted(headers["warning"].split(", 299 - "))
         try:
-            masked = self._mask(json.loads(answer.text))
+            found = json.loads(answer.text)
+            masked = self._mask(only(found) if only and answer.status < 300 else found)
         except ValueError:
             masked = answer.text.strip()
         self.answers[name] = {"status": answer.status, **headers, "body": masked}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from requests_common import NODES, port, service
+from topics_reads import kinds
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _ANN, _BOB = "token-of-ann", "token-of-bob"
@@ -41,7 +42,7 @@ def access(x):
     x.get("other groups", x.path("leases", "coordination.k8s.io"), token=_BOB)
     x.get("namespace", f"/api/v1/namespaces/{x.ns}", token=_BOB)
     x.get("namespaces", "/api/v1/namespaces", token=_BOB)
-    x.get("discovery", "/apis/coordination.k8s.io/v1", token=_BOB)
+    x.get("discovery", "/apis/coordination.k8s.io/v1", token=_BOB, only=kinds)
     x.get("metrics", "/metrics", token=_BOB)
     x.get("health", "/healthz", token=_BOB)
     x.get("absent resource", "/api/v1/nosuch", token=_BOB)

@@ -7,6 +7,8 @@ import urllib.parse
 from exchange import MERGE, TABLE
 from requests_common import NODES, node, port, service
 
+from cloudprovider_sandbox.apiserver.resources import Catalogue
+
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 _ONE_METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 
@@ -170,7 +172,8 @@ def watches(x):
         x.get(name, maps + _query(watch="true", timeoutSeconds="1", **query))
 
     bad("initial events without a match", sendInitialEvents="true", allowWatchBookmarks="true")
-    bad("initial events without bookmarks", sendInitialEvents="true", resourceVersionMatch="NotOlderThan")  # fmt: skip  # noqa: E501
+    unmarked = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    x.watch("initial events without bookmarks", maps, **unmarked, until=count(2))
     bad("initial events, exact", sendInitialEvents="true", resourceVersionMatch="Exact", resourceVersion="1")  # fmt: skip  # noqa: E501
     bad("a match alone", resourceVersionMatch="NotOlderThan", resourceVersion="1")
     bad("not a version", resourceVersion="x")
@@ -183,29 +186,72 @@ def watches(x):
     x.watch("as tables", maps, accept=TABLE, until=count(2))
     x.watch("as metadata", maps, accept=_ONE_METADATA, until=count(2))
     x.watch("a quiet one ends in time", x.path("secrets"), resourceVersion=begin, seconds=1)
-    x.get("bookmarks of a quiet one", f"{x.path('secrets')}/gone")
 
 
-#: The kinds of the embedded server, by group and version.
-GROUPS = (
-    "/api/v1", "/apis/apps/v1", "/apis/coordination.k8s.io/v1", "/apis/discovery.k8s.io/v1",
-    "/apis/events.k8s.io/v1", "/apis/authentication.k8s.io/v1", "/apis/authorization.k8s.io/v1",
-    "/apis/rbac.authorization.k8s.io/v1", "/apis/networking.k8s.io/v1", "/apis/policy/v1",
-)  # fmt: skip
+OURS = Catalogue()
+_GROUPS = {group: version for group, version in OURS.group_versions()}
+
+
+def _known(group, version, plural):
+    """Whether ours has the kind, or the subresource ``plural/name``."""
+    plural, _, subresource = plural.partition("/")
+    found = OURS.find(group, version, plural)
+    return found is not None and (not subresource or subresource in found.subresources)
+
+
+def kinds(document):
+    """A discovery document without the groups and kinds that ours does not have.
+
+    Nor without the hash of the storage's version, which has no meaning to clients.
+    """
+    if document.get("kind") == "APIResourceList":
+        group, _, version = document["groupVersion"].rpartition("/")
+        found = [item for item in document["resources"] if _known(group, version, item["name"])]
+        plain = [{k: v for k, v in item.items() if k != "storageVersionHash"} for item in found]
+        return {**document, "resources": sorted(plain, key=lambda item: item["name"])}
+    if document.get("kind") == "APIGroupList":
+        found = [_one_version(item) for item in document["groups"] if item["name"] in _GROUPS]
+        return {**document, "groups": sorted(found, key=lambda item: item["name"])}
+    if document.get("kind") == "APIGroupDiscoveryList":
+        return {**document, "items": _aggregated(document["items"])}
+    return document
+
+
+def _one_version(group):
+    versions = [v for v in group["versions"] if v["version"] == _GROUPS[group["name"]]]
+    return {**group, "versions": versions, "preferredVersion": versions[0]}
+
+
+def _aggregated(items):
+    found = []
+    for item in items:
+        name = item["metadata"].get("name", "")
+        if name not in _GROUPS:
+            continue
+        (version,) = [v for v in item["versions"] if v["version"] == _GROUPS[name]]
+        resources = [
+            {**r, "subresources": [s for s in r.get("subresources", []) if _known(name, version["version"], f"{r['resource']}/{s['subresource']}")]}
+            for r in version["resources"]
+            if _known(name, version["version"], r["resource"])
+        ]  # fmt: skip  # noqa: E501
+        resources.sort(key=lambda r: r["resource"])
+        found.append({"name": name, "version": {**version, "resources": resources}})
+    return sorted(found, key=lambda item: item["name"])
 
 
 def discovery(x):
     """What there is: groups, kinds and their verbs, as far as ours has them too."""
-    for path in GROUPS:
-        x.get(path, path)
-    for path in ("/api", "/apis", "/apis/apps", "/apis/nosuch", "/apis/apps/v9", "/version", "/healthz"):  # fmt: skip  # noqa: E501
-        x.get(path, path)
-    for path in ("/livez", "/readyz", "/readyz?verbose", "/nosuch", "/api/v1/nosuch", "/apis/apps/v1/nosuch"):  # fmt: skip  # noqa: E501
-        x.get(path, path)
+    for group, version in OURS.group_versions():
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        x.get(path, path, only=kinds)
+    for path in ("/apis", "/apis/nosuch", "/apis/apps/v9", "/healthz", "/livez", "/readyz", "/nosuch",
+                 "/api/v1/nosuch", "/apis/apps/v1/nosuch", "/apis/apps"):  # fmt: skip
+        x.get(path, path, only=kinds)
     aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    x.get("aggregated core", "/api", accept=aggregated)
-    x.get("aggregated groups", "/apis", accept=aggregated)
-    x.get("openapi", "/openapi/v3")
+    x.get("aggregated core", "/api", accept=aggregated, only=kinds)
+    x.get("aggregated groups", "/apis", accept=aggregated, only=kinds)
+    x.get("core versions", "/api", only=lambda found: {**found, "serverAddressByClientCIDRs": ""})
+    x.get("version", "/version", only=lambda found: {"major": found["major"]})
     x.put("method", NODES, {})
     x.post("post to one", f"{NODES}/a", {})
     x.ask("options", "OPTIONS", NODES)

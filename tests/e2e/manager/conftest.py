@@ -199,7 +199,7 @@ class Cluster:
         ingress = service["status"]["loadBalancer"].get("ingress") or [{}]
         return ingress[0].get("ip", "")
 
-    def register_node(self, name, provider_id=""):
+    def register_node(self, name, provider_id="", pod_cidr=""):
         """What a kubelet with --cloud-provider=external registers."""
         taint = {
             "key": "node.cloudprovider.kubernetes.io/uninitialized",
@@ -207,17 +207,31 @@ class Cluster:
             "effect": "NoSchedule",
         }
         ready = {"type": "Ready", "status": "True"}
+        spec = {"providerID": provider_id, "podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
+        if not pod_cidr:
+            del spec["podCIDRs"]
         body = {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name},
-            "spec": {"taints": [taint], **({"providerID": provider_id} if provider_id else {})},
+            "spec": {"taints": [taint], **{key: value for key, value in spec.items() if value}},
             "status": {"conditions": [ready]},
         }
         self.request("POST", "/api/v1/nodes", body)
 
     def node(self, name):
         return self.request("GET", f"/api/v1/nodes/{name}")
+
+    def condition(self, name, kind):
+        """Status and reason of a condition of a node, or None."""
+        found = [c for c in self.node(name)["status"].get("conditions", ()) if c["type"] == kind]
+        return (found[0]["status"], found[0].get("reason")) if found else None
+
+    def set_condition(self, name, **condition):
+        """Add a condition, as another controller did before."""
+        node = self.node(name)
+        node["status"].setdefault("conditions", []).append(condition)
+        self.request("PUT", f"/api/v1/nodes/{name}/status", node)
 
     def cloud_calls(self, call=None):
         lines = [json.loads(line) for line in self.journal_file.read_text().splitlines()]

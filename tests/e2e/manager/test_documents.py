@@ -66,6 +66,14 @@ def token_file_kubeconfig(cluster):
 def test_document_1_starts_and_makes_a_load_balancer(cluster, emulator, keys, until, port):
     instance = emulator.launch_instance("master-1")
     cluster.register_node(instance.provider_id, instance.provider_id)
+    # Its question 1: routes were on by mistake, and the nodes stay without network.
+    cluster.set_condition(
+        instance.provider_id,
+        type="NetworkUnavailable",
+        status="True",
+        reason="NoRouteCreated",
+        message="RouteController failed to create a route",
+    )
     cluster.create_service("nginx-example")
     process = cluster.start_typed(
         *D1,
@@ -78,6 +86,7 @@ def test_document_1_starts_and_makes_a_load_balancer(cluster, emulator, keys, un
     )
     until(lambda: cluster.address("nginx-example"), timeout=30)
     until(lambda: not cluster.node(instance.provider_id)["spec"].get("taints"))
+    until(lambda: cluster.condition(instance.provider_id, "NetworkUnavailable") is None)
     owned = [item for item in emulator.inventory() if item.owner == "default/nginx-example"]
     assert "load balancer" in {item.kind for item in owned}
     assert process.get("/healthz", tls=False) == (200, "ok")
@@ -128,6 +137,50 @@ def test_document_2_starts_and_makes_an_intranet_load_balancer(
     assert process.wait() == 0
     assert "THIS MANAGER HOLDS A LEASE INSTEAD" in process.text()
     assert secrets[1] not in process.text()
+
+
+def test_document_2_writes_routes_and_leaves_those_of_others(cluster, emulator, keys, until, port):
+    """Some of its nodes are not in the cloud, and the route table has entries of people."""
+    config = cluster.folder / "cloud-config.conf"
+    secrets = [base64.b64encode(key.encode()).decode() for key in keys]
+    known = {"accessKeyID": secrets[0], "accessKeySecret": secrets[1], "region": "cn-hangzhou"}
+    config.write_text(json.dumps({"Global": known}))
+    config.chmod(0o600)
+    people = routes(emulator)
+    assert people
+    one, two = (emulator.launch_instance(name) for name in ("worker-1", "worker-2"))
+    cluster.register_node("worker-1", one.provider_id, "172.16.1.0/24")
+    cluster.register_node("worker-2", two.provider_id, "172.16.2.0/24")
+    cluster.register_node("dc-1", "ack-hybrid://dc-1", "172.16.3.0/24")
+    process = cluster.start_typed(
+        *D2,
+        "--cluster-cidr=172.16.0.0/16",
+        f"--cloud-config={config}",
+        f"--kubeconfig={cluster.kubeconfig}",
+        f"--secure-port={port}",
+        "--bind-address=127.0.0.1",
+        port=port,
+        **emulator.environment(),
+    )
+    ours = {"172.16.1.0/24": one.instance_id, "172.16.2.0/24": two.instance_id}
+    until(lambda: routes(emulator) == {**people, **ours}, timeout=30)
+    done = ("False", "RouteCreated")
+    until(lambda: cluster.condition("worker-1", "NetworkUnavailable") == done)
+    until(lambda: cluster.condition("worker-2", "NetworkUnavailable") == done)
+    assert cluster.condition("dc-1", "NetworkUnavailable") is None
+    assert "[+]node-route-controller ok" in process.get("/readyz?verbose")[1]
+    cluster.request("DELETE", "/api/v1/nodes/worker-1")
+    del ours["172.16.1.0/24"]
+    until(lambda: routes(emulator) == {**people, **ours})
+    process.signal()
+    assert process.wait() == 0
+
+
+def routes(emulator):
+    """Next hop by destination of what is not the system's."""
+    return {
+        item.name: item.details["next hop"] for item in emulator.inventory() if item.kind == "route"
+    }
 
 
 def test_the_shell_line_of_document_2_is_refused_with_a_clear_message(cluster, port):

@@ -92,6 +92,20 @@ def test_routes_are_switched_off_as_old_manifests_did(fields, wanted):
 
 
 @pytest.mark.parametrize(
+    ("fields", "managed"),
+    [
+        ({}, False),
+        ({"cluster_cidr": ("10.0.0.0/8",)}, True),
+        ({"cluster_cidr": ("10.0.0.0/8",), "configure_cloud_routes": False}, False),
+        ({"cluster_cidr": ("10.0.0.0/8",), "allocate_node_cidrs": False}, True),
+        ({"cluster_cidr": ("10.0.0.0/8",), "controllers": ("*", "-route")}, False),
+    ],
+)
+def test_routes_are_managed_only_where_the_range_is_known(fields, managed):
+    assert validation.routes_managed(options(**fields)) is managed
+
+
+@pytest.mark.parametrize(
     ("fields", "text"),
     [
         ({"cluster_name": '"prod"'}, "quotes"),

@@ -62,6 +62,8 @@ class WebServer:
             timeout=600,
         )
         self._server.gateway = _Gateway
+        # The default closes connections after each answer beyond ten: a handshake for every call.
+        self._server.keep_alive_conn_limit = 1024
         self._server.shutdown_timeout = 1
         if tls is not None:
             self._server.ssl_adapter = _tls_adapter(tls)

@@ -161,8 +161,7 @@ class NodeLifecycleController:
 
     def _ask(self, unready: Sequence[Node]) -> list[Node]:
         """Ask about those that are due; they."""
-        now = self._concurrency.monotonic()
-        due = [node for node in unready if self._of(node).is_due(self._passes, now)]
+        due = self._due(unready)
         asked: list[Node] = []
         silent: list[str] = []
         for batch in chunks(due, self._options.node_batch_size):
@@ -174,6 +173,14 @@ class NodeLifecycleController:
             self._metrics.unanswered.inc(len(silent))
             logger.warning("no answer for %d of %d nodes: %s", len(silent), len(due), silent[0])
         return asked
+
+    def _due(self, unready: Sequence[Node]) -> Sequence[Node]:
+        now = self._concurrency.monotonic()
+        due = [node for node in unready if self._of(node).is_due(self._passes, now)]
+        if any(self._of(node).verdict is Verdict.MISSING for node in due):
+            # A deletion may follow. Whether too many are missing must not be judged by old answers.
+            return [node for node in unready if now >= self._of(node).not_before]
+        return due
 
     def _ask_batch(self, batch: Sequence[Node]) -> list[str]:
         """Ask about ``batch`` at once; why there is no answer, for each node that has none."""

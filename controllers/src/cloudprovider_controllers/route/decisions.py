@@ -200,7 +200,11 @@ class _Comparison:
             if id(item) not in deleted:
                 staying[item.key.cidr].append(item)
         for wanted in self._creates:
-            others = [item for item in staying[wanted.key.cidr] if item.key != wanted.key]
+            others = [
+                item
+                for item in staying[wanted.key.cidr]
+                if item.route.blackhole or item.key != wanted.key
+            ]
             if others:
                 self._refused[wanted.id] = NotOwned(
                     f"{wanted.key.cidr} is routed to {others[0].route.target_node or '(unknown)'},"

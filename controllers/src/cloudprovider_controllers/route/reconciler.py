@@ -146,12 +146,12 @@ class Reconciler:
     def _explain(self, plan: RoutePlan) -> None:
         actions = plan.actions()
         if actions:
-            logger.info("%d routes to change", len(actions))
+            logger.info("routes to change: %d", len(actions))
             logger.debug("%s", actions)
         strangers = frozenset(item.key for item in plan.strangers)
         if strangers - self._strangers:
             shown = ", ".join(sorted(map(str, strangers))[:10])
-            logger.info("%d routes in the cluster's range are not ours: %s", len(strangers), shown)
+            logger.info("routes in the cluster's range that are not provably ours: %s", shown)
         self._strangers = strangers
         self._parts.metrics.strangers.set(len(strangers))
 

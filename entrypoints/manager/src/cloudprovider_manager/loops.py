@@ -176,7 +176,8 @@ class Loops:
 
     def _recorder(self, component: str) -> EventRecorder:
         recorder = _Recorder(
-            self._access.client(component),
+            # Upstream's event source route_controller is no name of a ServiceAccount.
+            self._access.client(component.replace("_", "-")),
             component=component,
             host=self._concurrency.hostname(),
             concurrency=self._concurrency,

@@ -110,7 +110,7 @@ class Kubelets:
                 raise
 
     def forget(self, name: str) -> None:
-        """Node ``name`` is out of the cluster for good."""
+        """The instance of node ``name`` is gone for good, and with it what its kubelet wrote."""
         with self._lock:
             self._members.pop(name, None)
         self._kube.delete(f"{LEASES}/{name}")

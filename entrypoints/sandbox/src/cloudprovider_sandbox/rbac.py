@@ -30,8 +30,8 @@ _CONTROLLERS: Mapping[str, tuple[Rule, ...]] = {
     "node-controller": (
         ("core", "nodes", "get list watch update delete patch"),
         ("core", "nodes/status", "patch update"),
-        ("core", "pods", "get list watch delete"),
         ("core", "pods/status", "patch update"),
+        ("core", "pods", "get list watch delete"),
         _EVENTS,
     ),
     "service-controller": (

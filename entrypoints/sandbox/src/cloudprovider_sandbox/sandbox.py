@@ -35,7 +35,7 @@ from cloudprovider_sandbox.files import (
     write_private,
 )
 from cloudprovider_sandbox.kube import Kube, KubeError
-from cloudprovider_sandbox.kubelets import NODES, Kubelets
+from cloudprovider_sandbox.kubelets import Kubelets
 from cloudprovider_sandbox.process import ManagerProcess, manager_command
 from cloudprovider_sandbox.rbac import apply_rbac
 from cloudprovider_sandbox.workloads import Workloads
@@ -219,15 +219,10 @@ class Sandbox:
         return instance
 
     def remove_node(self, name: str) -> None:
+        """Terminate the instance of node ``name``; its Node is the manager's to delete."""
         instance = self._find(name)
         self.emulator.terminate_instance(instance.instance_id)
         self._kubelets.stop(instance.node_name)
-
-    def withdraw_node(self, name: str) -> None:
-        """Delete node ``name`` from the cluster as a person would; its instance stays."""
-        instance = self._find(name)
-        self._kubelets.stop(instance.node_name)
-        self.kube("kubectl").delete(f"{NODES}/{instance.node_name}")
         self._kubelets.forget(instance.node_name)
 
     def stop_node(self, name: str) -> None:

@@ -73,6 +73,22 @@ def test_when_more_than_a_third_is_missing_nothing_is_deleted(stage):
     stage(scene)
 
 
+def test_nodes_that_are_seldom_asked_about_are_asked_before_another_is_deleted(stage):
+    def scene(world, cluster):
+        for name in ("a", "b", "c"):
+            cluster.join(name)
+        for name in ("a", "b"):
+            world.cloud.instances[name].shutdown = True
+        cluster.start()
+        world.wait(200)
+        cluster.lose("a", "b", "c")
+        world.wait(600)
+        assert cluster.names() == ["a", "b", "c"]
+        assert world.reasons() == ["DeletingNodesPaused"]
+
+    stage(scene)
+
+
 def test_a_pause_is_told_again_when_its_event_is_forgotten(stage):
     def scene(world, cluster):
         cluster.join("a", instance=False)

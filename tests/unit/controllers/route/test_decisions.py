@@ -6,6 +6,7 @@ expectations for what is satisfied, which upstream's assertions never reach.
 
 import dataclasses
 import datetime
+import ipaddress
 
 import msgspec
 import pytest
@@ -278,10 +279,10 @@ def test_any_table_converges_and_what_is_foreign_stays(diff, route, table, wante
     ]
     cloud, taken = FakeCloud(), set()
     for cidr, target, blackhole, owned, ready in table:
-        made = route(cidr, target, blackhole=blackhole, owned=owned, ready=ready)
-        key = str(readable([made])[0][0].network)
-        if key not in taken:
-            taken.add(key)
+        cidr = str(ipaddress.ip_network(cidr, strict=False))  # the fake compares text
+        if cidr not in taken:
+            taken.add(cidr)
+            made = route(cidr, target, blackhole=blackhole, owned=owned, ready=ready)
             cloud.route_table.append(made)
     untouchable = [
         item

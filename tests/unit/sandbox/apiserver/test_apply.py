@@ -115,12 +115,19 @@ def test_managed_fields_can_be_reset_by_an_empty_list(kube):
         (config({"port": 80}), {}, 422),
         (b"- a\n", {"fieldManager": "x"}, 400),
         (b"a: [", {"fieldManager": "x"}, 400),
-        ({"metadata": {"managedFields": [{"manager": "x"}]}}, {"fieldManager": "x"}, 400),
+        (
+            config() | {"metadata": {"name": "web", "managedFields": [{"manager": "x"}]}},
+            {"fieldManager": "x"},
+            400,
+        ),
         (config(foo=1), {"fieldManager": "x"}, 500),
-        ({"spec": {"ports": {}}}, {"fieldManager": "x"}, 400),
-        ({"metadata": {"uid": "x"}}, {"fieldManager": "x"}, 409),
+        (config() | {"spec": {"ports": {}}}, {"fieldManager": "x"}, 400),
+        (config() | {"metadata": {"name": "web", "uid": "x"}}, {"fieldManager": "x"}, 409),
+        ({"metadata": {"name": "web"}}, {"fieldManager": "x"}, 400),
+        (config() | {"metadata": {"name": "other"}}, {"fieldManager": "x"}, 400),
     ],
-    ids=["no manager", "a list", "broken", "managed fields", "unknown field", "wrong type", "uid"],
+    ids=["no manager", "a list", "broken", "managed fields", "unknown field", "wrong type", "uid",
+         "no kind", "another name"],
 )
 def test_refusals(kube, body, query, status):
     assert kube.patch(f"{SVC}/web", body, APPLY, **query).status == status

@@ -93,7 +93,7 @@ def test_a_service_account_token_is_accepted_until_it_expires(closed):
     assert closed.get(NODES, headers=headers).status == 403
     closed.hub.run(lambda: closed.hub.sleep(601))
     assert closed.get(NODES, headers=headers).status == 401
-    assert closed.post(path, review, headers=ADMIN).body["status"]["authenticated"] is False
+    assert "authenticated" not in closed.post(path, review, headers=ADMIN).body["status"]
 
 
 @pytest.mark.parametrize("forged", ["a.b.c", "x", "", "..", "eyJ9.e30.sig"])

@@ -73,6 +73,22 @@ STRATEGIC = {
         {"$setElementOrder/tags": ["a", "b"], "tags": ["b"]},
         {"tags": ["a", "b"]},
     ),
+    "two of one key into none": (
+        {},
+        {"items": [{"k": "a", "v": 1}, {"k": "a", "v": 2}]},
+        {"items": [{"k": "a", "v": 1}, {"k": "a", "v": 2}]},
+    ),
+    "directives into none": (
+        {},
+        {"items": [{"k": "a"}, {"$patch": "replace"}], "m": {"$patch": "replace", "a": 1}},
+        {"items": [{"k": "a"}]},
+    ),
+    "nulls into none": ({}, {"m": {"a": None, "b": 1}}, {"m": {"b": 1}}),
+    "order into none": (
+        {},
+        {"$setElementOrder/tags": ["b", "a"], "tags": ["b", "a"]},
+        {"tags": ["b", "a"]},
+    ),
     "unknown list replaced": ({"other": [1, 2]}, {"other": [3]}, {"other": [3]}),
 }  # fmt: skip
 
@@ -91,12 +107,13 @@ def test_strategic_merge(old, patch, new):
         {"m": {"$patch": "explode"}},
         [],
         {"items": ["a"]},
+        {"$setElementOrder/tags": ["x"], "tags": ["y"]},
     ],
-    ids=["no merge key", "unknown directive", "not a map", "item of the wrong type"],
+    ids=["no merge key", "unknown directive", "not a map", "item of the wrong type", "order"],
 )
 def test_strategic_merge_refuses(patch):
     with pytest.raises(strategic.PatchError):
-        strategic.apply({"items": items("a")}, patch, SCHEMA)
+        strategic.apply({"items": items("a"), "m": {"a": 1}}, patch, SCHEMA)
 
 
 MERGE = {
@@ -124,6 +141,7 @@ JSON = {
     "remove": ({"a": 1, "b": 2}, [op("remove", "/a")], {"b": 2}),
     "remove item": ({"a": [1, 2]}, [op("remove", "/a/0")], {"a": [2]}),
     "replace": ({"a": [1, 2]}, [op("replace", "/a/1", value=3)], {"a": [1, 3]}),
+    "replace what is not there": ({"a": 1}, [op("replace", "/b", value=2)], {"a": 1, "b": 2}),
     "replace all": ({"a": 1}, [op("replace", "", value={"b": 2})], {"b": 2}),
     "move": ({"a": 1}, [op("move", "/b", **{"from": "/a"})], {"b": 1}),
     "copy": ({"a": [1]}, [op("copy", "/b", **{"from": "/a"})], {"a": [1], "b": [1]}),
@@ -142,14 +160,13 @@ def test_json_patch(old, patch, new):
 @pytest.mark.parametrize(
     "patch",
     [
-        {},
         [{"op": "add"}],
         [op("explode", "/a")],
         [op("add", "/x/y", value=1)],
         [op("add", "a", value=1)],
         [op("add", "/l/9", value=1)],
         [op("remove", "/x")],
-        [op("replace", "/x", value=1)],
+        [op("replace", "/l/9", value=1)],
         [op("test", "/a", value=2)],
         [op("test", "/x", value=1)],
         [op("move", "/b", **{"from": "/x"})],
@@ -160,6 +177,11 @@ def test_json_patch(old, patch, new):
 def test_json_patch_refuses(patch):
     with pytest.raises(jsonpatch.PatchError):
         jsonpatch.apply({"a": 1, "l": [1]}, patch)
+
+
+def test_a_json_patch_that_is_no_list_is_malformed():
+    with pytest.raises(jsonpatch.MalformedPatch):
+        jsonpatch.apply({}, {})
 
 
 names = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)

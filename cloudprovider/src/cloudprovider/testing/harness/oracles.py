@@ -46,6 +46,8 @@ class View(msgspec.Struct, frozen=True):
     balancers: tuple[Balancer, ...]
     foreign: Mapping[str, str]  #: digest of every resource that is not ours, by id
     backends: frozenset[str] = frozenset()  #: servers that should be backends now
+    nodes: frozenset[str] = frozenset()  #: names of the Nodes
+    members: frozenset[str] = frozenset()  #: names of the Nodes that have an instance
 
 
 def foreign_untouched(before: View, now: View) -> list[str]:
@@ -80,6 +82,11 @@ def owners_exist(now: View) -> list[str]:
         elif FINALIZER not in (service.metadata.finalizers or ()):
             found.append(f"O3: {balancer.id} exists, {service.key} has no finalizer")
     return found
+
+
+def nodes_kept(now: View) -> list[str]:
+    """O6, as far as one moment shows it: a Node whose instance exists is not deleted."""
+    return [f"O6: node {name} is gone, its instance exists" for name in now.members - now.nodes]
 
 
 def converged(now: View) -> list[str]:
@@ -152,4 +159,4 @@ def nothing_left(initial: View, now: View) -> list[str]:
 
 def safe(before: View, now: View) -> list[str]:
     """All oracles that hold after every write."""
-    return foreign_untouched(before, now) + nothing_twice(now) + owners_exist(now)
+    return foreign_untouched(before, now) + nothing_twice(now) + owners_exist(now) + nodes_kept(now)

@@ -47,9 +47,9 @@ def document(path: str, catalogue: Catalogue, *, aggregated: bool) -> Json | Non
     if parts[0] == "api" and len(parts) == 2:
         return _resources(catalogue, "", parts[1])
     if parts[0] == "apis" and len(parts) == 2:
-        return next(
-            (group for group in _groups(catalogue)["groups"] if group["name"] == parts[1]), None
-        )
+        named = {group["name"]: group for group in _groups(catalogue)["groups"]}
+        head = {"kind": "APIGroup", "apiVersion": "v1"}
+        return head | named[parts[1]] if parts[1] in named else None
     if parts[0] == "apis" and len(parts) == 3:
         return _resources(catalogue, parts[1], parts[2])
     return None
@@ -73,13 +73,7 @@ def _groups(catalogue: Catalogue) -> Json:
 
 def _group(name: str, versions: list[str]) -> Json:
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
-    return {
-        "kind": "APIGroup",
-        "apiVersion": "v1",
-        "name": name,
-        "versions": listed,
-        "preferredVersion": listed[0],
-    }
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
 def _resources(catalogue: Catalogue, group: str, version: str) -> Json | None:
@@ -90,12 +84,8 @@ def _resources(catalogue: Catalogue, group: str, version: str) -> Json | None:
     for resource in found:
         listed.append(_resource(resource))
         listed += [_subresource(resource, name) for name in resource.subresources]
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": found[0].group_version,
-        "resources": listed,
-    }
+    head = {"kind": "APIResourceList"} | ({"apiVersion": "v1"} if group else {})
+    return head | {"groupVersion": found[0].group_version, "resources": listed}
 
 
 def _resource(resource: Resource) -> Json:
@@ -113,7 +103,18 @@ def _resource(resource: Resource) -> Json:
     return entry
 
 
-_TOKEN = {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
+#: Subresources of a kind of their own: what it is, and what may be done with it.
+_OTHER_KINDS: dict[str, tuple[Json, list[str]]] = {
+    "token": (
+        {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"},
+        ["create"],
+    ),
+    "scale": (
+        {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+        ["get", "patch", "update"],
+    ),
+}
+_VERBS = {"finalize": ["update"]}
 
 
 def _subresource(resource: Resource, name: str) -> Json:
@@ -122,9 +123,12 @@ def _subresource(resource: Resource, name: str) -> Json:
         "singularName": "",
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": ["get", "patch", "update"],
+        "verbs": _VERBS.get(name, ["get", "patch", "update"]),
     }
-    return entry | (_TOKEN | {"verbs": ["create"]} if name == "token" else {})
+    if name in _OTHER_KINDS:
+        gvk, verbs = _OTHER_KINDS[name]
+        entry |= gvk | {"verbs": verbs}
+    return entry
 
 
 def _aggregated(catalogue: Catalogue, *, core: bool) -> Json:
@@ -148,7 +152,8 @@ def _aggregated(catalogue: Catalogue, *, core: bool) -> Json:
 
 
 def _aggregated_resource(resource: Resource) -> Json:
-    gvk = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    # Empty group and version: those of the group.
+    gvk = {"group": "", "version": "", "kind": resource.kind}
     entry: Json = {
         "resource": resource.plural,
         "responseKind": gvk,
@@ -161,10 +166,11 @@ def _aggregated_resource(resource: Resource) -> Json:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     if resource.subresources:
-        entry["subresources"] = [
-            {"subresource": name, "responseKind": _TOKEN, "verbs": ["create"]}
-            if name == "token"
-            else {"subresource": name, "responseKind": gvk, "verbs": ["get", "patch", "update"]}
-            for name in resource.subresources
-        ]
+        entry["subresources"] = []
+        for name in resource.subresources:
+            usual = gvk, _VERBS.get(name, ["get", "patch", "update"])
+            kind, verbs = _OTHER_KINDS.get(name, usual)
+            entry["subresources"].append(
+                {"subresource": name, "responseKind": kind, "verbs": verbs}
+            )
     return entry

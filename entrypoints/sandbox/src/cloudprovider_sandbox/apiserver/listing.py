@@ -71,6 +71,9 @@ def read(
     check_list(query)
     limit = max(0, int(query.get("limit", "0")))
     token = _parse_token(query["continue"]) if query.get("continue") else None
+    if not query.get("resourceVersion", "0").isdigit() and not token:
+        wrong = status.invalid_version(query["resourceVersion"])
+        raise status.bad_request(f"invalid resource version: {wrong.message}")
     with store.lock:
         version = _version(store, query, token, ceiling)
         entries = _entries(

@@ -27,7 +27,8 @@ class Reads:
         self.expired_as_status = False  #: a watch from too old a version: HTTP 410, not an event
 
     def get(self, resource: Resource, route: Route, request: Request, shown: Shown) -> Reply:
-        """One object. Raises StatusError 404."""
+        """One object. Raises StatusError 404 or 406."""
+        listing.version_of(request.query.get("resourceVersion", ""))
         key = (route.namespace, route.name)
         entry = self._entry(resource, key, _ceiling(request, shown()))
         if entry is None:

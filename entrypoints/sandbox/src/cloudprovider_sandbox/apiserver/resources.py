@@ -38,6 +38,7 @@ class Resource:
     unconditional_update: bool = True  #: PUT without resourceVersion is accepted
     has_generation: bool = False
     returns_deleted: bool = False  #: DELETE answers with the object, not a Status
+    without: tuple[str, ...] = ()  #: verbs that it does not have, of the usual ones
     stored: bool = True  #: False: a review, answered and forgotten
     stored_as: str = ""  #: plural of the core kind that this one is a read-only view of
     singular: str = ""
@@ -57,7 +58,9 @@ class Resource:
         """What may be done with it, as discovery says."""
         if self.stored_as:
             return ("get", "list", "watch")
-        return STORED_VERBS if self.stored else ("create",)
+        if not self.stored:
+            return ("create",)
+        return tuple(verb for verb in STORED_VERBS if verb not in self.without)
 
     @property
     def storage(self) -> str:
@@ -110,7 +113,7 @@ SERVICES = _r(
 NAMESPACES = _r(
     "v1", "namespaces", "Namespace", namespaced=False, schema=schemas.NAMESPACE,
     short_names=("ns",), subresources=("status", "finalize"), name_rule="label",
-    returns_deleted=True, selectable=_path("status.phase"),
+    returns_deleted=True, selectable=_path("status.phase"), without=("deletecollection",),
 )  # fmt: skip
 EVENTS = _r(
     "v1", "events", "Event", schema=schemas.EVENT, short_names=("ev",), create_on_update=True,

@@ -89,7 +89,7 @@ def _namespace(rest: list[str]) -> tuple[str, list[str]]:
 
 def _verb(request: Request, name: str) -> str:
     method = request.method
-    if method in {"GET", "HEAD"}:
+    if method == "GET":
         if name:
             return "get"
         return "watch" if request.flag("watch") else "list"

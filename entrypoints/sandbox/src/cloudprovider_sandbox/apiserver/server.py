@@ -171,6 +171,8 @@ class ApiServer:
             document = discovery.document(path, self.catalogue, aggregated=aggregated)
         if document is None:
             known = path.startswith("/api/") or parts[1:2] == ["openapi"]
+            groups = {group for group, _ in self.catalogue.group_versions()}
+            known = known or (len(parts) == 4 and parts[2] in groups)
             raise status.no_such_path() if known else status.page_not_found()
         reply = json_reply(document)
         if document.get("kind") == "APIGroupDiscoveryList":

@@ -243,6 +243,12 @@ def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
     return StatusError(415, "UnsupportedMediaType", message)
 
 
+def not_acceptable(offered: Iterable[str]) -> StatusError:
+    """406 NotAcceptable."""
+    message = f"only the following media types are accepted: {', '.join(offered)}"
+    return StatusError(406, "NotAcceptable", message)
+
+
 def too_large_version(asked: int, current: int) -> StatusError:
     """504 Timeout: the client has seen a version that this server has not."""
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}

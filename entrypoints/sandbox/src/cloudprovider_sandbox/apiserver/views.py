@@ -8,12 +8,17 @@ import re
 import msgspec
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider_sandbox.apiserver import tables
+from cloudprovider_sandbox.apiserver import status, tables
 from cloudprovider_sandbox.apiserver.messages import Request
 from cloudprovider_sandbox.apiserver.resources import Resource
 from cloudprovider_sandbox.apiserver.store import Entry
 
 _AS = re.compile(r"as=(\w+)")
+_FORMS = {
+    name.lower(): name for name in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+}
+#: What is answered with JSON.
+_READABLE = re.compile(r"application/(json|yaml|vnd\.kubernetes\.protobuf|cbor|\*)|\*/\*")
 
 
 @dataclasses.dataclass
@@ -100,15 +105,15 @@ def event_view(data: bytes) -> bytes:
 
 
 def negotiate(request: Request, resource: Resource, concurrency: Concurrency) -> View:
-    """The view that the Accept header asks for."""
-    form = ""
-    for part in request.headers.get("accept", "").split(","):
+    """The view that the Accept header asks for; always JSON. Raises StatusError 406."""
+    include = request.query.get("includeObject", "Metadata")
+    accepted = request.headers.get("accept", "").lower()
+    for part in accepted.split(",") if accepted else ["*/*"]:
         found = _AS.search(part)
-        if "json" not in part:
+        if not _READABLE.match(part.strip()):
             continue
         if found is None:
-            break
-        if found[1] in {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}:
-            form = found[1]
-            break
-    return View(resource, form, request.query.get("includeObject", "Metadata"), concurrency)
+            return View(resource, "", include, concurrency)
+        if "json" in part and found[1] in _FORMS:
+            return View(resource, _FORMS[found[1]], include, concurrency)
+    raise status.not_acceptable(("application/json",))

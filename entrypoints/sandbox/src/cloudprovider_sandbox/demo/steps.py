@@ -45,7 +45,6 @@ class Step:
     check: Callable[[], Sequence[str]]
     show: Callable[[], None] = lambda: None
     verify: Callable[[Costs], Sequence[str]] = lambda _: ()
-    after: Callable[[], None] = lambda: None  #: once all is counted
     go: Callable[[], int | None] = lambda: None
     quiet: float = 1.0  #: it is over when for so many seconds nothing happened
 
@@ -104,7 +103,6 @@ class Player:
             go=step.go(),
         )
         step.show()
-        step.after()
         return outcome
 
     def _wait(self, step: Step, deadline: float) -> Sequence[str]:

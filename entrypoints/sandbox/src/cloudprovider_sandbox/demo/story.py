@@ -53,7 +53,7 @@ class Story:
         self._count = nodes
         self._show = show
         self._cloud = cloud
-        self._leaving: EmulatedInstance | None = None
+        self._leaving = ""
         self._old_leader = ""
 
     def steps(self) -> list[Step]:
@@ -159,21 +159,22 @@ class Story:
 
     def _remove_node(self) -> Step:
         def act() -> None:
-            self._leaving = self._instances()[0]
-            self._sandbox.withdraw_node(self._leaving.node_name)
+            self._leaving = self._instances()[0].node_name
+            self._sandbox.remove_node(self._leaving)
 
-        def after() -> None:
-            if self._leaving is not None:
-                self._sandbox.emulator.terminate_instance(self._leaving.instance_id)
+        def check() -> list[str]:
+            if self._kube.exists(f"{NODES}/{self._leaving}"):
+                return [f"node {self._leaving} is still there, though its instance is gone"]
+            return self._all_problems()
 
         return Step(
-            title="a node leaves",
-            commands=["kubectl delete node …"],
+            title="a node's instance is terminated: the node leaves",
+            commands=["cloud-sandbox node remove …"],
             act=act,
-            check=self._all_problems,
+            check=check,
             show=self._show_nodes_and_backends,
-            after=after,
-            go=lambda: 5,
+            # It is not Ready any more (4), then deleted (5).
+            go=lambda: 4 + 5,
         )
 
     def _restart(self) -> Step:
