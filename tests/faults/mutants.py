@@ -19,6 +19,10 @@ from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.locate import Locator, Subject
 from cloudprovider_alicloud.clb.observe import Observer
+from cloudprovider_controllers.nodelifecycle import answers
+from cloudprovider_controllers.nodelifecycle import controller as lifecycle
+from cloudprovider_controllers.nodelifecycle.answers import Verdict
+from cloudprovider_controllers.nodelifecycle.decisions import Choice
 from cloudprovider_controllers.service import controller, decisions
 from cloudprovider_controllers.service.api import ServiceApi
 from cloudprovider_controllers.service.sync import Syncer
@@ -180,6 +184,22 @@ def status_forgotten(patch):
     patch.setattr(Syncer, "patch_status", forgetful)
 
 
+def node_errors_are_absence(patch):
+    """Whatever goes wrong while asking about an instance: it is gone."""
+    verdict = answers.verdict
+
+    def hopeful(outcome):
+        said = verdict(outcome)
+        return Verdict.MISSING if said is Verdict.NONE else said
+
+    patch.setattr(answers, "verdict", hopeful)
+
+
+def nodes_kept_for_ever(patch):
+    """A Node stays, whatever became of its instance."""
+    patch.setattr(lifecycle, "choose", lambda *_args, **_kw: Choice((), waiting=0, paused=False))
+
+
 def _type(service):
     return service.spec.type
 
@@ -210,4 +230,6 @@ ALL = [
     Mutant("ports-not-compared", ports_not_compared, "O7", 2),
     Mutant("type-change-ignored", type_change_ignored, "O7", 4),
     Mutant("status-forgotten", status_forgotten, "O7", 1, "crash_after"),
+    Mutant("node-errors-are-absence", node_errors_are_absence, "O6", 19, "outage"),
+    Mutant("nodes-kept-for-ever", nodes_kept_for_ever, "O7", 19),
 ]

@@ -230,13 +230,19 @@ def _aggregated(items):
             continue
         (version,) = [v for v in item["versions"] if v["version"] == _GROUPS[name]]
         resources = [
-            {**r, "subresources": [s for s in r.get("subresources", []) if _known(name, version["version"], f"{r['resource']}/{s['subresource']}")]}
+            {**r, "subresources": _subresources(name, version["version"], r)}
             for r in version["resources"]
             if _known(name, version["version"], r["resource"])
         ]  # fmt: skip  # noqa: E501
         resources.sort(key=lambda r: r["resource"])
         found.append({"name": name, "version": {**version, "resources": resources}})
     return sorted(found, key=lambda item: item["name"])
+
+
+def _subresources(group, version, resource):
+    found = resource.get("subresources", [])
+    known = [s for s in found if _known(group, version, f"{resource['resource']}/{s['subresource']}")]
+    return sorted(known, key=lambda s: s["subresource"])
 
 
 def discovery(x):

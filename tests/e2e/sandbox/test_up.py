@@ -8,6 +8,8 @@ import psutil
 import pytest
 import yaml
 
+from cloudprovider_sandbox.kube import Kube
+
 pytestmark = pytest.mark.e2e
 
 
@@ -88,6 +90,27 @@ def test_the_other_commands_look_into_it_and_change_it(start, tools):
     assert (unknown.returncode, "no node 'web-9'" in unknown.stderr) == (1, True)
 
 
+def test_a_node_is_tainted_with_its_instance_and_goes_with_it(start, tools):
+    sandbox = start("--nodes=3", "--manager-arg=--node-monitor-period=1s").wait_until_ready()
+    kube = Kube(sandbox.info["api_server"], user_agent="test")
+
+    def nodes():
+        return {node["metadata"]["name"]: node["spec"] for node in kube.items("/api/v1/nodes")}
+
+    def tainted(name):
+        return any(taint["key"].endswith("/shutdown") for taint in nodes()[name].get("taints", ()))
+
+    tools.wait_for(
+        lambda: all(spec.get("providerID") for spec in nodes().values()), what="the nodes"
+    )
+    sandbox.run("node", "stop", "node-2")
+    tools.wait_for(lambda: tainted("node-2"), what="the taint")
+    sandbox.run("node", "remove", "node-1")
+    tools.wait_for(lambda: set(nodes()) == {"node-2", "node-3"}, what="the end of the node")
+    again = sandbox.run("node", "remove", "node-1", check=False)
+    assert "no node 'node-1'" in again.stderr
+
+
 def test_the_journal_has_both_sides_in_one_order(start, tools):
     sandbox = start("--nodes=1").wait_until_ready()
     tools.wait_for(
@@ -130,6 +153,10 @@ def test_the_published_rbac_is_enough(start, tools, kubectl):
         "delete service web",
     ):
         subprocess.run([kubectl, *line.split()], env=environment, check=True, timeout=40)
+    sandbox.run("node", "remove", "node-1")
+    tools.wait_for(
+        lambda: "DELETE nodes" in sandbox.run("journal", "--writes").stdout, what="its deletion"
+    )
     records = map(json.loads, sandbox.run("journal", "--json", "--all").stdout.splitlines())
     records = list(records)
     refused = {(r["op"], r["proc"]) for r in records if r.get("status") in (401, 403)}

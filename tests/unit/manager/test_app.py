@@ -3,6 +3,7 @@
 import pytest
 
 from cloudprovider.errors import CloudProviderError
+from cloudprovider.testing.fake import FakeCloud
 
 
 def test_it_leads_serves_and_gives_the_lease_back(world):
@@ -179,3 +180,20 @@ def test_metrics_name_the_running_controllers(world):
         world.time.sleep(5)
 
     world.run(script)
+
+
+def test_a_cloud_with_instances_has_both_loops_of_nodes(world):
+    def script():
+        manager = world.start(cloud=FakeCloud(concurrency=world.time))
+        world.time.sleep(1)
+        report = manager.health.report("healthz", verbose=True)[1]
+        assert "[+]cloud-node-controller ok" in report
+        assert "[+]cloud-node-lifecycle-controller ok" in report
+        text = manager.monitoring.text().decode()
+        assert 'name="cloud-node-lifecycle"} 1.0' in text
+        assert "node_lifecycle_controller_deletions_paused 0.0" in text
+        world.stops["one"].set()
+        world.time.sleep(5)
+
+    world.run(script)
+    assert world.codes == {"one": 0}

@@ -109,6 +109,11 @@ def test_user_and_password_of_a_url_are_not_shown():
     assert values.URL.format("https://user:canary@host:6443") == "https://***@host:6443"
 
 
+@pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("1", 1.0), (".25", 0.25)])
+def test_fractions(text, value):
+    assert values.fraction().parse(text) == value
+
+
 @pytest.mark.parametrize("text", ["host name", "ftp://x/", "/path"])
 def test_what_is_no_url_is_refused(text):
     with pytest.raises(BadValue):
@@ -122,6 +127,10 @@ def test_what_is_no_url_is_refused(text):
         (values.integer(0, 65535), "65536"),
         (values.integer(), "1.5"),
         (values.number(), "nan"),
+        (values.fraction(), "0"),
+        (values.fraction(), "1.01"),
+        (values.fraction(), "nan"),
+        (values.fraction(), "33%"),
         (values.number(), "x"),
         (values.duration(1), "500ms"),
         (values.ADDRESS, "localhost"),

@@ -38,6 +38,7 @@ class Cleanup:
     def __init__(self, context: ControllerContext, conditions: Callable[[], Conditions]) -> None:
         self._context = context
         self._conditions = conditions
+        self._writer: Conditions | None = None
         self._concurrency = context.concurrency or current()
 
     def start(self, stop: Event) -> Thread:
@@ -52,9 +53,8 @@ class Cleanup:
         if not names:
             return
         logger.info("routes are off: %d nodes lose the condition NetworkUnavailable", len(names))
-        writer = self._conditions()
         for _ in range(_TRIES):
-            names = [name for name in names if not self._clear(writer, name)]
+            names = [name for name in names if not self._clear(name)]
             if not names or stop.wait(_PAUSE):
                 return
         logger.error("still NetworkUnavailable: %s", ", ".join(names))
@@ -62,13 +62,15 @@ class Cleanup:
     def _concerns(self, node: Node) -> bool:
         return is_our_complaint(node) and not left_alone(self._context.cloud, node)
 
-    def _clear(self, writer: Conditions, name: str) -> bool:
+    def _clear(self, name: str) -> bool:
         """Whether nothing is left to do for the node ``name``."""
         node = self._context.informers.nodes.store.get(name)
         if node is None or not self._concerns(node):
             return True
         try:
-            writer.clear(node)
+            if self._writer is None:
+                self._writer = self._conditions()
+            self._writer.clear(node)
         except WritesStopped:
             return False
         except Conflict:

@@ -30,8 +30,17 @@ class RouteEvents:
         self._recorder = recorder
         self._told: dict[WantedId, str] = {}
 
+    def refused(self, node: Node, cidr: str, error: CloudProviderError) -> None:
+        """A route was not even tried; told once."""
+        self._failed(node, cidr, error, seconds=0.0, once=True)
+
     def failed(self, node: Node, cidr: str, error: CloudProviderError, seconds: float) -> None:
         """A route could not be created. Waiting is no failure; a lasting error is told once."""
+        self._failed(node, cidr, error, seconds=seconds, once=isinstance(error, _LASTING))
+
+    def _failed(
+        self, node: Node, cidr: str, error: CloudProviderError, *, seconds: float, once: bool
+    ) -> None:
         item = WantedId(node.metadata.name, cidr)
         text = (
             f"Could not create route {node.metadata.uid} {cidr} for node {node.metadata.name} "
@@ -44,7 +53,7 @@ class RouteEvents:
         complaint = f"{type(error).__name__} {error.code} {error.message}"
         repeated = self._told.get(item) == complaint
         self._told[item] = complaint
-        if not (repeated and isinstance(error, _LASTING)):
+        if not (repeated and once):
             self._recorder.event(
                 node, "Warning", "FailedToCreateRoute", text, kind="Node", with_version=False
             )

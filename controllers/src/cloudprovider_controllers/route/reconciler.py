@@ -219,7 +219,7 @@ class Reconciler:
         }
         events.keep({*refused, *(item.id for item in plan.creates)})
         for item, error in refused.items():
-            events.failed(nodes[item.node], item.cidr, error, 0.0)
+            events.refused(nodes[item.node], item.cidr, error)
 
     def _routed(
         self, wants: Demand, plan: RoutePlan, failures: Failures, listed: Sequence[Listed]

@@ -7,7 +7,7 @@ import pytest
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
 from cloudprovider_alicloud.api.client import CloudApi
 from cloudprovider_alicloud.api.ecs import EcsApi
-from cloudprovider_alicloud.api.vpc import VpcApi
+from cloudprovider_alicloud.api.vpc import InstanceRoute, VpcApi
 
 REGION = "cn-hangzhou"
 
@@ -186,3 +186,34 @@ def test_an_instance_with_only_an_id_is_read(world, scripted):
         assert (found.instance_id, found.eip, found.private_ips, found.tags) == ("i-1", "", (), {})
 
     world.run(main)
+
+
+def test_route_tables_and_their_entries_are_listed_page_by_page(cloud):
+    [table] = cloud.vpc.describe_route_tables(cloud.world.vpc)
+    assert table == cloud.world.route_table
+    [instance] = cloud.launch()
+    routes = {InstanceRoute(f"172.16.{n}.0/24", instance.id): f"note {n}" for n in range(40)}
+    assert cloud.vpc.create_route_entries(table, routes) == {}
+    found = {entry.destination_cidr: entry for entry in cloud.vpc.describe_route_entries(table)}
+    assert found["172.16.7.0/24"].next_hops == (("Instance", instance.id),)
+    assert found["172.16.7.0/24"].description == "note 7"
+    assert found["172.16.7.0/24"].status == "Available"
+    assert {route.destination_cidr for route in routes} < found.keys()
+    assert "100.64.0.0/10" not in found  # the system's
+
+
+def test_a_batch_tells_what_was_refused(cloud):
+    [instance] = cloud.launch()
+    table = cloud.world.route_table
+    good, bad = InstanceRoute("172.16.1.0/24", instance.id), InstanceRoute("172.16.2.0/24", "i-no")
+    refused = cloud.vpc.create_route_entries(table, {good: "a", bad: "b"})
+    assert refused.keys() == {bad}
+    assert refused[bad].code == "VPC_ROUTE_ENTRY_NEXT_HOP_NOT_EXIST"
+    assert refused[bad].message
+    assert refused[bad].request_id
+    assert cloud.vpc.delete_route_entries(table, [good, bad]).keys() == {bad}
+
+
+def test_a_table_that_is_not_there_is_the_configurations_fault(cloud):
+    with pytest.raises(InvalidConfiguration, match="RouteTableId"):
+        cloud.vpc.describe_route_entries("vtb-no")

@@ -1,5 +1,7 @@
 """What answers of the cloud amount to, one after the other."""
 
+import itertools
+
 import pytest
 
 from cloudprovider.errors import (
@@ -27,15 +29,15 @@ STOPPED = InstanceState(exists=True, shutdown=True)
 ERROR = CloudProviderError("down")
 
 
-# fmt: off
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
         pytest.param(RUNNING, Verdict.RUNNING, id="running"),
         pytest.param(STOPPED, Verdict.STOPPED, id="stopped"),
         pytest.param(GONE, Verdict.MISSING, id="gone"),
-        pytest.param(InstanceState(exists=False, shutdown=True), Verdict.MISSING,
-                     id="gone and stopped"),
+        pytest.param(
+            InstanceState(exists=False, shutdown=True), Verdict.MISSING, id="gone and stopped"
+        ),
         pytest.param(InstanceNotFound("x"), Verdict.MISSING, id="not found, as an error"),
         pytest.param(ResourceNotFound("x"), Verdict.NONE, id="something else is not found"),
         pytest.param(ERROR, Verdict.NONE, id="error"),
@@ -44,11 +46,13 @@ ERROR = CloudProviderError("down")
         pytest.param(InstanceState(exists=None), Verdict.NONE, id="neither yes nor no"),
         pytest.param(InstanceState(exists=0), Verdict.NONE, id="a number"),
         pytest.param(InstanceState(exists="no"), Verdict.NONE, id="a word"),
-        pytest.param(InstanceState(exists=True, shutdown=None), Verdict.RUNNING,
-                     id="running, as far as it says"),
+        pytest.param(
+            InstanceState(exists=True, shutdown=None),
+            Verdict.RUNNING,
+            id="running, as far as it says",
+        ),
     ],
 )
-# fmt: on
 def test_what_an_answer_says(outcome, expected):
     assert verdict(outcome) is expected
     assert bool(reason(outcome)) is (expected is Verdict.NONE)
@@ -99,7 +103,7 @@ def pauses(outcome, *, period=PERIOD, passes=200):
         if known.is_due(number, time):
             asked.append(number)
             known = known.learn(outcome, asked=time, answered=time, period=period)
-    return [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    return [later - earlier for earlier, later in itertools.pairwise(asked)]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +166,10 @@ def test_a_deletion_that_fails_is_tried_again_ever_later():
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
     assert known.confirmed
     assert known.failures == 8
-    assert after((0, GONE)).failed(0.0, base=5.0, cap=300.0).learn(
-        RUNNING, asked=9, answered=9, period=PERIOD
-    ).failures == 0
+    assert (
+        after((0, GONE))
+        .failed(0.0, base=5.0, cap=300.0)
+        .learn(RUNNING, asked=9, answered=9, period=PERIOD)
+        .failures
+        == 0
+    )

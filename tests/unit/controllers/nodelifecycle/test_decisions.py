@@ -37,7 +37,6 @@ def aged(node, seconds):
     )
 
 
-# fmt: off
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -50,11 +49,13 @@ def aged(node, seconds):
         pytest.param({"ready": None}, Concern.ASK, id="no condition at all"),
         pytest.param({"ready": "False", "taints": [SHUTDOWN]}, Concern.ASK, id="tainted already"),
         pytest.param({"ready": "False", "deleted": True}, Concern.NONE, id="being deleted"),
-        pytest.param({"ready": "True", "taints": [SHUTDOWN], "deleted": True}, Concern.NONE,
-                     id="ready, being deleted"),
+        pytest.param(
+            {"ready": "True", "taints": [SHUTDOWN], "deleted": True},
+            Concern.NONE,
+            id="ready, being deleted",
+        ),
     ],
 )
-# fmt: on
 def test_what_a_node_of_ours_needs(fields, expected):
     node = make_node(**OURS, **fields)
     assert concern(node, claimed=True, now=NOW, grace=60) is expected
@@ -127,7 +128,6 @@ def names(choice):
     return [node.metadata.name for node in choice.delete]
 
 
-# fmt: off
 @pytest.mark.parametrize(
     ("ours", "gone", "deleted", "waiting", "paused"),
     [
@@ -145,7 +145,6 @@ def names(choice):
         pytest.param(1000, 1000, 0, 1000, True, id="all"),
     ],
 )
-# fmt: on
 def test_how_many_are_deleted_at_once(ours, gone, deleted, waiting, paused):
     choice = choose([missing(f"n{i:04}") for i in range(gone)], ours=ours, threshold=1 / 3)
     assert (len(choice.delete), choice.waiting, choice.paused) == (deleted, waiting, paused)

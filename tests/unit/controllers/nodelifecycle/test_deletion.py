@@ -1,5 +1,7 @@
 """Nodes whose instances are gone are deleted, and no others."""
 
+import itertools
+
 import pytest
 
 from cloudprovider.errors import CloudProviderError, InstanceNotFound, Throttled
@@ -75,7 +77,6 @@ def test_a_second_pass_with_nothing_changed_writes_nothing(stage):
 # -- whose nodes --------------------------------------------------------------------------------
 
 
-# fmt: off
 @pytest.mark.parametrize(
     "fields",
     [
@@ -86,7 +87,6 @@ def test_a_second_pass_with_nothing_changed_writes_nothing(stage):
         pytest.param({"taints": [UNINITIALIZED]}, id="not initialised, registered just now"),
     ],
 )
-# fmt: on
 def test_nodes_of_others_and_new_ones_are_left_alone_and_never_asked_about(stage, fields):
     def scene(world, cluster):
         cluster.join(instance=False, **fields)
@@ -133,20 +133,19 @@ def test_a_node_that_the_provider_does_not_claim_is_left_alone(stage, claim):
 # -- errors -------------------------------------------------------------------------------------
 
 
-# fmt: off
 @pytest.mark.parametrize(
     ("method", "error"),
     [
         pytest.param("instance_states", CloudProviderError("down"), id="one node"),
         pytest.param("instance_states_many", CloudProviderError("down"), id="the whole call"),
-        pytest.param("instance_states_many", InstanceNotFound("?"),
-                     id="the whole call is not found"),
+        pytest.param(
+            "instance_states_many", InstanceNotFound("?"), id="the whole call is not found"
+        ),
         pytest.param("instance_states_many", Throttled("slow", after=7), id="throttled"),
         pytest.param("instance_states_many", KeyError("x"), id="a crash"),
         pytest.param("instance_states_many", SystemExit(3), id="an exit"),
     ],
 )
-# fmt: on
 def test_an_error_never_deletes(stage, method, error):
     def scene(world, cluster):
         for name in ("a", "b"):
@@ -350,7 +349,7 @@ def test_a_deletion_that_fails_is_told_and_tried_again_ever_later(stage):
         manager = cluster.start()
         world.wait(1000)
         times = [round(record.t) for record in cluster.records("DELETE nodes")]
-        waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        waits = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
         kind, reason, message = world.events("node-1")[-1]
         assert (kind, reason) == ("Warning", "DeletingNodeFailed")

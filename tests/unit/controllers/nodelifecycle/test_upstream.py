@@ -50,7 +50,6 @@ def outcome(world, cluster):
     return TAINTED if SHUTDOWN in cluster.taints() else KEPT
 
 
-# fmt: off
 NODES_DELETED = [
     pytest.param("False", False, DELETED, id="not ready, gone"),
     pytest.param("False", DOWN, KEPT, id="not ready, provider error"),
@@ -59,7 +58,6 @@ NODES_DELETED = [
     pytest.param("Unknown", True, KEPT, id="unknown, there"),
     pytest.param("True", False, KEPT, id="ready though gone"),
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize("interface", ["V1", "V2"])
@@ -77,17 +75,20 @@ def test_nodes_deleted(stage, interface, ready, exists, expected):
     stage(scene)
 
 
-# fmt: off
 NODES_SHUTDOWN = [
     pytest.param({"shutdown": True}, {}, TAINTED, id="shut down"),
     pytest.param({"shutdown": True}, {"provider_id": ""}, TAINTED, id="no providerID"),
-    pytest.param({"instance_id": "", "exists": False}, {"provider_id": ""}, DELETED,
-                 id="id of nothing"),
+    pytest.param(
+        {"instance_id": "", "exists": False}, {"provider_id": ""}, DELETED, id="id of nothing"
+    ),
     pytest.param({"instance_id": DOWN}, {"provider_id": ""}, KEPT, id="id cannot be found out"),
-    pytest.param({"instance_id": InstanceNotFound("x")}, {"provider_id": ""}, DELETED,
-                 id="id says that it is not there"),
-    pytest.param({"exists": False, "shutdown": DOWN}, {}, DELETED,
-                 id="gone, power state unknown"),
+    pytest.param(
+        {"instance_id": InstanceNotFound("x")},
+        {"provider_id": ""},
+        DELETED,
+        id="id says that it is not there",
+    ),
+    pytest.param({"exists": False, "shutdown": DOWN}, {}, DELETED, id="gone, power state unknown"),
     pytest.param({"exists": False}, {}, DELETED, id="gone, not shut down"),
     pytest.param({"shutdown": True}, {"ready": "True"}, KEPT, id="ready though shut down"),
     pytest.param({"exists": False, "shutdown": True}, {}, DELETED, id="gone, shut down"),
@@ -96,7 +97,6 @@ NODES_SHUTDOWN = [
     pytest.param({"shutdown": DOWN}, {}, KEPT, id="there, power state unknown"),
     pytest.param({"exists": None}, {}, KEPT, id="neither yes nor no"),
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize(("old", "node", "expected"), NODES_SHUTDOWN)

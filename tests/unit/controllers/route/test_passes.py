@@ -476,6 +476,7 @@ def test_a_node_that_the_provider_cannot_judge_keeps_its_route(play, answer):
         world.start("route")
         assert table(world) == {cidr(1): "node-1", cidr(2): "node-2"}
         assert network(world, "node-2") == UNROUTED
+        world.wait(1000)
         assert len(world.events("node-2")) == 1
         assert "secret" not in str(world.events())
 

@@ -58,6 +58,16 @@ def test_a_stopped_kubelet_leaves_a_node_that_is_not_ready(kube, kubelets, build
     assert kubelets.instances() == []
 
 
+def test_a_released_instance_leaves_its_node_to_the_manager_and_nothing_else(kube, kubelets, build):
+    kubelets.register(build.instance(1))
+    kubelets.stop("node-1")
+    kubelets.forget("node-1")
+    assert kube.exists(f"{NODES}/node-1")
+    assert not kube.exists(f"{LEASES}/node-1")
+    with pytest.raises(KeyError):
+        kubelets.find("node-1")
+
+
 def test_a_node_is_found_by_its_name_and_by_its_instance(kubelets, build):
     kubelets.register(build.instance(1))
     assert kubelets.find("node-1") == kubelets.find("i-1") == build.instance(1)
