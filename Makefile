@@ -8,13 +8,16 @@ SOURCES := $(wildcard cloudprovider controllers entrypoints providers tests benc
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check unit lint types imports format constraints clean docs bench bench-docs
+.PHONY: demo test check unit lint types imports format constraints clean docs bench bench-docs envtest
 
 demo: $(STAMP) ## play the main job on the sandbox
 	$(BIN)/cloud-sandbox demo --cloud-provider=alicloud
 
 test: $(STAMP) check ## everything
 	$(BIN)/python -m pytest -n $(WORKERS) -m "e2e or contract or faults or packaging" tests
+
+envtest: $(STAMP) ## compile a real kube-apiserver and etcd for the tests: minutes, once
+	$(BIN)/python tests/envtest/controlplane.py
 
 check: $(STAMP) lint types imports unit ## under two minutes; green at every commit
 

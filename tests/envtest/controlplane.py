@@ -1,8 +1,8 @@
 """A real kube-apiserver and etcd for tests.
 
 From ``KUBEBUILDER_ASSETS`` (a folder with ``kube-apiserver`` and ``etcd``) where it is set; else
-the Go program beside this file, which runs both in one process. It is compiled once, a few minutes
-on two cores, and kept outside the tree in ``~/.cache/cloudprovider-envtest/``.
+the Go program beside this file, which runs both in one process. `make envtest` compiles it once, a
+few minutes on two cores, and keeps it outside the tree in ``~/.cache/cloudprovider-envtest/``.
 :class:`Unavailable` says why neither can be had.
 """
 
@@ -209,14 +209,32 @@ current-context: envtest
 
 
 def program() -> pathlib.Path:
-    """The compiled Go program; compiles it where it is not there yet.
+    """The compiled Go program.
+
+    Raises:
+        Unavailable: it was not compiled yet.
+    """
+    target = _target()
+    if not target.exists():
+        raise Unavailable(
+            "no KUBEBUILDER_ASSETS, and the test control plane is not compiled: run `make envtest`"
+        )
+    return target
+
+
+def _target() -> pathlib.Path:
+    sources = [HERE / name for name in ("go.mod", "go.sum", "main.go")]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    return pathlib.Path.home() / ".cache" / "cloudprovider-envtest" / digest / "envtest"
+
+
+def compile_program() -> pathlib.Path:
+    """The compiled Go program; compiles it where it is not there yet, which takes minutes.
 
     Raises:
         Unavailable: no Go, or it does not compile.
     """
-    sources = [HERE / name for name in ("go.mod", "go.sum", "main.go")]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    target = pathlib.Path.home() / ".cache" / "cloudprovider-envtest" / digest / "envtest"
+    target = _target()
     if target.exists():
         return target
     go = shutil.which("go")
@@ -256,4 +274,7 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{program()}\n")
+    try:
+        sys.stdout.write(f"{compile_program()}\n")
+    except Unavailable as unavailable:
+        sys.exit(f"{unavailable}; tests that need it are skipped")

@@ -49,6 +49,8 @@ class Known:
 
 KNOWN = (
     Known("creation/a pod", "body.*", "A Pod gets few defaults.", "stored as sent"),
+    Known("creation/a deployment", "body.*", "A Deployment gets few defaults.", "stored as sent"),
+    Known("creation/no deployment", "body.*", "A Deployment gets few defaults.", "stored as sent"),
     Known("creation/a field twice", "warning", "No warning of a field that is given twice.", "not checked"),
     Known("*", "warning", "No warning that `externalIPs` or a value of `trafficDistribution` is deprecated.", "newer rule"),
     Known("refused_services/name: digit first", "status", "The name of a Service may not begin with a digit.", "newer rule"),

@@ -46,7 +46,9 @@ def access(x):
     x.get("metrics", "/metrics", token=_BOB)
     x.get("health", "/healthz", token=_BOB)
     x.get("absent resource", "/api/v1/nosuch", token=_BOB)
-    everywhere = _grant(x, "wide", rules=[_rule("nodes", "list"), _rule("services/status", "patch")])
+    everywhere = _grant(
+        x, "wide", rules=[_rule("nodes", "list"), _rule("services/status", "patch")]
+    )
     here = _grant(
         x, "here", namespace=x.ns,
         rules=[
@@ -99,7 +101,9 @@ def access(x):
     x.post("all I may", f"{reviews}/selfsubjectrulesreviews", {"spec": {"namespace": x.ns}}, token=_ANN)  # fmt: skip  # noqa: E501
     who = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     x.post("who am I", who, {}, token=_ANN)
-    x.post("escalation", f"{_RBAC}/clusterroles", {"metadata": {"name": "x"}, "rules": []}, token=_ANN)
+    x.post(
+        "escalation", f"{_RBAC}/clusterroles", {"metadata": {"name": "x"}, "rules": []}, token=_ANN
+    )
     x.patch("role ref is fixed", f"{here[1]}/{x.ns}-here", {"roleRef": {"name": "other"}})
     x.post("bad role name", everywhere[0], {"metadata": {"name": "a/b"}})
     x.post("rule without verbs", everywhere[0], {"metadata": {"name": f"{x.ns}-x"}, "rules": [{"apiGroups": [""], "resources": ["pods"]}]})  # fmt: skip  # noqa: E501

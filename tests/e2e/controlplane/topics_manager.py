@@ -73,7 +73,10 @@ def strategic_addresses(x):
     x.patch("replace again", path, patches.node_addresses(two, three))
     plain = {"status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.9"}]}}
     x.patch("one merged into two of its type", path, plain)
-    twice = {"type": "ExternalIP", "address": "1.2.3.4"}, {"type": "ExternalIP", "address": "1.2.3.5"}
+    twice = (
+        {"type": "ExternalIP", "address": "1.2.3.4"},
+        {"type": "ExternalIP", "address": "1.2.3.5"},
+    )
     x.patch("two new of one type into some", path, {"status": {"addresses": list(twice)}})
     x.patch("null", path, {"status": {"addresses": None}})
     x.patch("two into none again", path, {"status": {"addresses": list(twice)}})

@@ -52,6 +52,12 @@ def creation(x):
     x.post("a secret", x.path("secrets"), secret)
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     x.post("a pod", x.path("pods"), pod)
+    labels = {"app": "d"}
+    template = {"metadata": {"labels": labels}, "spec": pod["spec"]}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    deployments = x.path("deployments", "apps")
+    x.post("a deployment", deployments, {"metadata": {"name": "d"}, "spec": spec})
+    x.delete("no deployment", deployments)
 
 
 def conflicts(x):
@@ -185,7 +191,10 @@ def patches(x):
     x.patch("delete by key", path, {"spec": {"ports": [{"port": 90, "$patch": "delete"}]}})
     x.patch("delete what is not there", path, {"spec": {"ports": [{"port": 99, "$patch": "delete"}]}})  # fmt: skip  # noqa: E501
     x.patch("replace list", path, {"spec": {"ports": [port(80, name="a"), {"$patch": "replace"}]}})
-    order = {"$setElementOrder/ports": [{"port": 443}, {"port": 80}], "ports": [port(443, name="b")]}
+    order = {
+        "$setElementOrder/ports": [{"port": 443}, {"port": 80}],
+        "ports": [port(443, name="b")],
+    }
     x.patch("order", path, {"spec": order})
     x.patch("order against the patch", path, {"spec": {"$setElementOrder/ports": [{"port": 1}], "ports": [port(2, name="z")]}})  # fmt: skip  # noqa: E501
     x.patch("map into none", path, {"spec": {"selector": {"a": "b", "c": None}}})
@@ -207,7 +216,9 @@ def patches(x):
     x.patch("json: escape", path, [{"op": "add", "path": "/metadata/labels/a~1b", "value": "c"}], JSON_PATCH)  # fmt: skip  # noqa: E501
     x.patch("json: move", path, [{"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/z"}], JSON_PATCH)  # fmt: skip  # noqa: E501
     x.patch("json: copy", path, [{"op": "copy", "from": "/metadata/labels/z", "path": "/metadata/labels/y"}], JSON_PATCH)  # fmt: skip  # noqa: E501
-    x.patch("json: test fails", path, [{"op": "test", "path": "/spec/type", "value": "x"}], JSON_PATCH)
+    x.patch(
+        "json: test fails", path, [{"op": "test", "path": "/spec/type", "value": "x"}], JSON_PATCH
+    )
     x.patch("json: remove nothing", path, [{"op": "remove", "path": "/spec/nosuch"}], JSON_PATCH)
     x.patch("json: replace nothing", path, [{"op": "replace", "path": "/spec/nosuch", "value": 1}], JSON_PATCH)  # fmt: skip  # noqa: E501
     x.patch("json: an object", path, {}, JSON_PATCH)
@@ -217,7 +228,9 @@ def patches(x):
     x.patch("apply: conflict", f"{path}?fieldManager=me", taken, APPLY)
     x.patch("apply: forced", f"{path}?fieldManager=me&force=true", taken, APPLY)
     x.patch("apply: no manager", path, applied, APPLY)
-    x.patch("apply: makes it", f"{services}/fresh?fieldManager=me", service("fresh", port(80)), APPLY)
+    x.patch(
+        "apply: makes it", f"{services}/fresh?fieldManager=me", service("fresh", port(80)), APPLY
+    )
     x.patch("apply: another name", f"{services}/other?fieldManager=me", applied, APPLY)
     x.patch("apply: no kind", f"{path}?fieldManager=me", {"metadata": {"name": "web"}}, APPLY)
     x.patch("force without apply", f"{path}?force=true", {}, MERGE)

@@ -26,7 +26,9 @@ def lists(x):
         x.post(f"create {n}", maps, {"metadata": {"name": f"c{n}", "labels": labels}})
     x.get("all", maps)
     page = x.get("page 1", maps + _query(limit=2)).json["metadata"]["continue"]
-    page = x.get("page 2", maps + _query(limit=2, **{"continue": page})).json["metadata"]["continue"]
+    page = x.get("page 2", maps + _query(limit=2, **{"continue": page})).json["metadata"][
+        "continue"
+    ]
     x.post("between pages", maps, {"metadata": {"name": "c0a"}})
     x.get("page 3", maps + _query(limit=2, **{"continue": page}))
     x.get("limit of all", maps + _query(limit=6))
@@ -149,10 +151,14 @@ def watches(x):
         ):
             x.quietly(method, path, body, MERGE if method == "PATCH" else "application/json")
 
-    x.watch("from the version of a list", maps, resourceVersion=begin, meanwhile=life, until=count(6))
+    x.watch(
+        "from the version of a list", maps, resourceVersion=begin, meanwhile=life, until=count(6)
+    )
     x.watch("the same afterwards", maps, resourceVersion=begin, until=count(6))
     x.watch("a selection", maps, resourceVersion=begin, labelSelector="a=b", until=count(5))
-    x.watch("one name", maps, resourceVersion=begin, fieldSelector="metadata.name=new", until=count(4))
+    x.watch(
+        "one name", maps, resourceVersion=begin, fieldSelector="metadata.name=new", until=count(4)
+    )
     x.watch("without a version", maps, until=count(2))
     x.watch("from 0", maps, resourceVersion="0", until=count(2))
     x.watch("of one by path", f"{maps}/one", until=count(1))
@@ -168,6 +174,7 @@ def watches(x):
     x.watch("initial events and then more", maps, **initial, meanwhile=life, until=count(8))
     off = {**initial, "sendInitialEvents": "false"}
     x.watch("without initial events", maps, **off, meanwhile=life, until=count(6))
+
     def bad(name, **query):
         x.get(name, maps + _query(watch="true", timeoutSeconds="1", **query))
 
@@ -241,7 +248,9 @@ def _aggregated(items):
 
 def _subresources(group, version, resource):
     found = resource.get("subresources", [])
-    known = [s for s in found if _known(group, version, f"{resource['resource']}/{s['subresource']}")]
+    known = [
+        s for s in found if _known(group, version, f"{resource['resource']}/{s['subresource']}")
+    ]
     return sorted(known, key=lambda s: s["subresource"])
 
 
@@ -265,5 +274,3 @@ def discovery(x):
 
 
 TOPICS = (lists, forms, watches, discovery)
-
-

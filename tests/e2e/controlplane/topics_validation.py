@@ -55,7 +55,9 @@ REFUSED_SERVICES = {
     "node port of ClusterIP": service("p", port(80, nodePort=30050)),
     "node port range": service("p", port(80, nodePort=80), type="NodePort"),
     "node port above": service("p", port(80, nodePort=32768), type="NodePort"),
-    "node port twice": service("p", port(80, name="a", nodePort=30050), port(81, name="b", nodePort=30050), type="NodePort"),  # fmt: skip  # noqa: E501
+    "node port twice": service(
+        "p", port(80, name="a", nodePort=30050), port(81, name="b", nodePort=30050), type="NodePort"
+    ),  # fmt: skip  # noqa: E501
     "type": service("p", port(80), type="Ingress"),
     "cluster ip text": service("p", port(80), clusterIP="foo"),
     "cluster ip range": service("p", port(80), clusterIP="10.0.0.1"),
@@ -68,8 +70,15 @@ REFUSED_SERVICES = {
     "family policy": service("p", port(80), ipFamilyPolicy="Foo"),
     "headless LoadBalancer": service("p", port(80), type=_LB, clusterIP="None"),
     "affinity": service("p", port(80), sessionAffinity="Cookie"),
-    "affinity 0": service("p", port(80), sessionAffinity="ClientIP", sessionAffinityConfig={"clientIP": {"timeoutSeconds": 0}}),  # fmt: skip  # noqa: E501
-    "affinity config alone": service("p", port(80), sessionAffinityConfig={"clientIP": {"timeoutSeconds": 5}}),  # fmt: skip  # noqa: E501
+    "affinity 0": service(
+        "p",
+        port(80),
+        sessionAffinity="ClientIP",
+        sessionAffinityConfig={"clientIP": {"timeoutSeconds": 0}},
+    ),  # fmt: skip  # noqa: E501
+    "affinity config alone": service(
+        "p", port(80), sessionAffinityConfig={"clientIP": {"timeoutSeconds": 5}}
+    ),  # fmt: skip  # noqa: E501
     "external policy": service("p", port(80), type=_LB, externalTrafficPolicy="Node"),
     "external policy of ClusterIP": service("p", port(80), externalTrafficPolicy="Local"),
     "internal policy": service("p", port(80), internalTrafficPolicy="Node"),
@@ -79,13 +88,17 @@ REFUSED_SERVICES = {
     "external ip loopback": service("p", port(80), externalIPs=["127.0.0.1"]),
     "balancer ip": service("p", port(80), type=_LB, loadBalancerIP="foo"),
     "source range": service("p", port(80), type=_LB, loadBalancerSourceRanges=["10.0.0.0"]),
-    "source range of NodePort": service("p", port(80), type="NodePort", loadBalancerSourceRanges=["10.0.0.0/8"]),  # fmt: skip  # noqa: E501
+    "source range of NodePort": service(
+        "p", port(80), type="NodePort", loadBalancerSourceRanges=["10.0.0.0/8"]
+    ),  # fmt: skip  # noqa: E501
     "class": service("p", port(80), type=_LB, loadBalancerClass="a b"),
     "class of NodePort": service("p", port(80), type="NodePort", loadBalancerClass="a/b"),
     "allocate of ClusterIP": service("p", port(80), allocateLoadBalancerNodePorts=True),
     "external name missing": service("p", type="ExternalName"),
     "external name text": service("p", type="ExternalName", externalName="a b"),
-    "external name with ip": service("p", type="ExternalName", externalName="a.b", clusterIP="10.96.3.3"),  # fmt: skip  # noqa: E501
+    "external name with ip": service(
+        "p", type="ExternalName", externalName="a.b", clusterIP="10.96.3.3"
+    ),  # fmt: skip  # noqa: E501
     "selector key": service("p", port(80), selector={"a b": "c"}),
     "selector value": service("p", port(80), selector={"a": "b c"}),
     "traffic distribution": service("p", port(80), trafficDistribution="Foo"),
@@ -114,7 +127,9 @@ def service_defaults(x):
         "balancer-local": service("s", port(80), **_LOCAL),
         "balancer-local-port": service("s", port(80), **_LOCAL, healthCheckNodePort=30061),
         "no-node-ports": service("s", port(80), type=_LB, allocateLoadBalancerNodePorts=False),
-        "no-node-ports-but-one": service("s", port(80, nodePort=30062), type=_LB, allocateLoadBalancerNodePorts=False),  # fmt: skip  # noqa: E501
+        "no-node-ports-but-one": service(
+            "s", port(80, nodePort=30062), type=_LB, allocateLoadBalancerNodePorts=False
+        ),  # fmt: skip  # noqa: E501
         "class": service("s", port(80), type=_LB, loadBalancerClass="a.b/c"),
         "balancer-ip": service("s", port(80), type=_LB, loadBalancerIP="1.2.3.4"),
         "source-ranges": service("s", port(80), type=_LB, loadBalancerSourceRanges=["10.0.0.0/8"]),
@@ -123,7 +138,9 @@ def service_defaults(x):
         "headless-selector": service("s", clusterIP="None", selector={"a": "b"}),
         "external-name": service("s", type="ExternalName", externalName="example.com"),
         "affinity": service("s", port(80), sessionAffinity="ClientIP"),
-        "udp-and-tcp": service("s", port(53, name="t"), port(53, name="u", protocol="UDP"), type=_LB),  # fmt: skip  # noqa: E501
+        "udp-and-tcp": service(
+            "s", port(53, name="t"), port(53, name="u", protocol="UDP"), type=_LB
+        ),  # fmt: skip  # noqa: E501
         "sctp": service("s", port(53, protocol="SCTP"), type=_LB),
         "empty-strings": service("s", port(80, name=""), clusterIP="", type="", sessionAffinity=""),
         "nulls": service("s", port(80), selector=None, externalIPs=None, clusterIP=None),

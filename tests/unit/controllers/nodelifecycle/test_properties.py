@@ -16,6 +16,9 @@ from cloudprovider.interface import InstanceState
 from cloudprovider.testing.faults import Fault
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.nodelifecycle import answers, changes, controller, decisions
+from cloudprovider_controllers.runtime.resources import NODES
+
+Controller = controller.NodeLifecycleController
 
 PERIOD = 5.0
 OUTCOMES = {
@@ -137,6 +140,7 @@ class Play:
         self.world = world
         self.cloud = Cloud(world)
         self.judge = Judge(world, self.cloud)
+        self.wait = world.wait
         self.names = [f"n{index:02}" for index in range(nodes)]
         for name in self.names:
             self.join(name)
@@ -189,9 +193,6 @@ class Play:
 
     def late(self, number):
         self.cloud.during = lambda: self.set_ready(number, "True")
-
-    def wait(self, seconds):
-        self.world.wait(seconds)
 
     def exists(self, name):
         return any(node.metadata.name == name for node in self.world.nodes())
@@ -275,14 +276,11 @@ def once_is_enough(patch):
 
 
 def twice_at_once_is_enough(patch):
-    look = controller.NodeLifecycleController.look
-    patch.setattr(controller.NodeLifecycleController, "look", lambda self: (look(self), look(self)))
-    missing = answers.Known._missing
-
-    def hasty(self, *, asked, answered, period):
-        return missing(self, asked=asked, answered=answered, period=0.0)
-
-    patch.setattr(answers.Known, "_missing", hasty)
+    look, missing = Controller.look, answers.Known._missing
+    patch.setattr(Controller, "look", lambda self: (look(self), look(self)))
+    patch.setattr(
+        answers.Known, "_missing", lambda self, **times: missing(self, **{**times, "period": 0.0})
+    )
 
 
 def errors_are_absence(patch):
@@ -310,11 +308,7 @@ def no_limit(patch):
 
 def no_pause(patch):
     choose = decisions.choose
-    patch.setattr(
-        controller, "choose", lambda missing, *, ours, threshold: choose(
-            missing, ours=ours, threshold=1.0
-        )
-    )  # fmt: skip
+    patch.setattr(controller, "choose", lambda *args, **kw: choose(*args, **{**kw, "threshold": 1}))
 
 
 def anybodys_nodes(patch):
@@ -323,7 +317,7 @@ def anybodys_nodes(patch):
 
 def no_precondition(patch):
     def delete(self, node, approve):
-        self._client.delete(controller_nodes(), node.metadata.name)
+        self._client.delete(NODES, node.metadata.name)
         return True
 
     patch.setattr(NodeApi, "delete", delete)
@@ -338,27 +332,19 @@ def no_second_look(patch):
 
 def memory_outlives_the_manager(patch):
     shared = {}
-    begin = controller.NodeLifecycleController.__init__
+    begin, look = Controller.__init__, Controller.look
 
     def init(self, *args):
         begin(self, *args)
         self._known = dict(shared)
-
-    look = controller.NodeLifecycleController.look
 
     def remember(self):
         look(self)
         shared.clear()
         shared.update(self._known)
 
-    patch.setattr(controller.NodeLifecycleController, "__init__", init)
-    patch.setattr(controller.NodeLifecycleController, "look", remember)
-
-
-def controller_nodes():
-    from cloudprovider_controllers.runtime.resources import NODES
-
-    return NODES
+    patch.setattr(Controller, "__init__", init)
+    patch.setattr(Controller, "look", remember)
 
 
 GONE_ONCE = [("say", 0, 1, "gone"), ("wait", 7)]
@@ -396,15 +382,15 @@ def test_what_each_condition_prevents_is_seen_without_it(
         stage.run(script)
         return stage
 
-    mutated = violations(play, scene, lambda: mutant(monkeypatch))
+    mutant(monkeypatch)
+    mutated = violations(play, scene)
     assert any(violation in text for text in mutated), mutated
     monkeypatch.undo()
-    assert violations(play, scene, lambda: None) == []
+    assert violations(play, scene) == []
 
 
-def violations(play, scene, prepare):
+def violations(play, scene):
     found = []
-    prepare()
 
     def run(world):
         found.extend(scene(world).judge.violations)

@@ -126,8 +126,17 @@ def test_managed_fields_can_be_reset_by_an_empty_list(kube):
         ({"metadata": {"name": "web"}}, {"fieldManager": "x"}, 400),
         (config() | {"metadata": {"name": "other"}}, {"fieldManager": "x"}, 400),
     ],
-    ids=["no manager", "a list", "broken", "managed fields", "unknown field", "wrong type", "uid",
-         "no kind", "another name"],
+    ids=[
+        "no manager",
+        "a list",
+        "broken",
+        "managed fields",
+        "unknown field",
+        "wrong type",
+        "uid",
+        "no kind",
+        "another name",
+    ],
 )
 def test_refusals(kube, body, query, status):
     assert kube.patch(f"{SVC}/web", body, APPLY, **query).status == status

@@ -143,9 +143,15 @@ def _scalar(schema: Scalar, value: Any, field: str) -> Any:
 
 #: How a time is written, and what of RFC 3339 is read besides.
 _TIMES = {
-    "time": ("%Y-%m-%dT%H:%M:%SZ", re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")),
-    "microtime": ("%Y-%m-%dT%H:%M:%S.%fZ", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")),
-}  # fmt: skip
+    "time": (
+        "%Y-%m-%dT%H:%M:%SZ",
+        re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+    ),
+    "microtime": (
+        "%Y-%m-%dT%H:%M:%S.%fZ",
+        re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)"),
+    ),
+}
 
 
 def _time(kind: str, value: Any, field: str) -> str:

@@ -71,7 +71,6 @@ def _check_identity(meta: Json, route: Route) -> None:
         )
 
 
-
 def _apply_edit(
     resource: Resource, route: Route, request: Request, write: Write, now: Callable[[], str]
 ) -> Edit:

@@ -70,7 +70,7 @@ def _field(result: dict[str, Any], name: str, patch: Mapping[str, Any], schema: 
         _check_order(value, order, schema)
     if value is None:
         result.pop(name, None)
-    elif type(value) is not type(before) or not isinstance(value, dict | list):
+    elif before is None or type(value) is not type(before) or not isinstance(value, dict | list):
         # Nothing to merge with: taken as it is, even two items of one key.
         _take(result, name, value)
         if isinstance(value, list) and order is not None and isinstance(schema, ListOf):
