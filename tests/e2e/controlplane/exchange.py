@@ -116,7 +116,7 @@ class Exchange:
         return self.ask(name, "DELETE", path, body, **options)
 
     def watch(self, name, path, *, until=None, meanwhile=None, seconds=3, accept="", **query):
-        """Watch until ``until(events)`` or ``seconds``; note the events, and give them as they came.
+        """Watch until ``until(events)`` or ``seconds``; note and give the events.
 
         ``meanwhile`` is called once the watch has begun. Of bookmarks only the one that ends the
         initial events is noted: when others come is the server's choice.
@@ -136,9 +136,10 @@ class Exchange:
             if meanwhile is not None:
                 later.join()
         wanted = [
-            event for event in found
+            event
+            for event in found
             if event.get("type") != "BOOKMARK" or "annotations" in event["object"]["metadata"]
-        ]  # fmt: skip
+        ]
         head = {"status": stream.status, "content-type": stream.headers.get("content-type", "")}
         self.answers[name] = {**head, "body": [self._mask_event(event) for event in wanted]}
         return found
@@ -174,7 +175,10 @@ class Exchange:
             return self._mask_dict(value)
         if isinstance(value, list):
             if key == "cells":
-                return [AGE.sub("AGE", c) if isinstance(c, str) and AGE.fullmatch(c) else self._mask(c) for c in value]  # fmt: skip  # noqa: E501
+                return [
+                    AGE.sub("AGE", c) if isinstance(c, str) and AGE.fullmatch(c) else self._mask(c)
+                    for c in value
+                ]
             return [self._mask(part, key) for part in value if part != NOT_READY]
         if key in _PORTS and value not in self._asked_ports:
             return self._alias("port", str(value))

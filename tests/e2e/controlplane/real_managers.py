@@ -149,10 +149,14 @@ class LiveCluster(Cluster):
         return self.api.do("GET", f"/api/v1/nodes/{name}")
 
     def events(self, name):
-        """(reason, type, component) of the events about the object ``name``, oldest first."""
+        """(reason, type, component) of our events about the object ``name``, oldest first.
+
+        The parts of a real API server tell of things too, without a source.
+        """
         path = f"/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D{name}"
         found = sorted(self.api.items(path), key=lambda item: item["metadata"]["name"])
-        return [(e["reason"], e["type"], e["source"]["component"]) for e in found]
+        ours = [event for event in found if event["source"].get("component")]
+        return [(e["reason"], e["type"], e["source"]["component"]) for e in ours]
 
     def versions(self):
         """resourceVersion of every node and Service."""

@@ -28,7 +28,7 @@ This page is written by the tests: `WRITE_REFERENCE=1 pytest tests/e2e/controlpl
 def row(topic, questions, different):
     """The line of a topic in the first table."""
     summary = (topic.__doc__ or "").partition("\n")[0]
-    return f"| {summary} | {questions} | {different or '–'} |\n"
+    return f"| {summary} | {questions} | {different or 'none'} |\n"
 
 
 def differences():

@@ -10,6 +10,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90, func_only=True)]
 
 ROOT = pathlib.Path(__file__).parents[3]
 MANIFEST = ROOT / "examples" / "alicloud" / "current" / "rbac.yaml"
+#: Granted, and not used by the work of these tests.
+RESERVED = {
+    ("get", "nodes"),  # after a conflict
+    ("update", "events"),  # of the Go manager's role
+    *((verb, "endpointslices") for verb in ("get", "list", "watch")),  # of pods as backends
+}
 ACCOUNTS = "/api/v1/namespaces/kube-system/serviceaccounts"
 _GROUP = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -55,25 +61,24 @@ def work(cluster):
     assert cluster.violations == []
 
 
-def test_an_account_for_each_controller_is_enough(cluster, token):
+def test_the_manifest_is_enough_and_nothing_of_it_is_idle(cluster, token):
+    begin = cluster.api.mark()
     cluster.start("--use-service-account-credentials=true", token=token)
     work(cluster)
     cluster.finish()
     names = {item["metadata"]["name"] for item in cluster.api.items(ACCOUNTS)}
     assert names >= {"cloud-node-controller", "service-controller", "shared-informers"}
-
-
-def test_every_right_of_the_manifest_is_used(cluster, token):
-    begin = cluster.api.mark()
-    cluster.start("--use-service-account-credentials=true", token=token)
-    work(cluster)
-    cluster.finish()
     used = {(call.verb, call.what) for call in cluster.api.calls(begin) if call.status < 400}
-    granted = set()
+    assert granted() - used <= RESERVED
+
+
+def granted():
+    """(verb, resource) that the manifest grants."""
+    found = set()
     for body in yaml.safe_load_all(MANIFEST.read_text()):
         for rule in body.get("rules", []):
-            granted |= {(verb, what) for verb in rule["verbs"] for what in rule["resources"]}
-    print(sorted(granted - used))
+            found |= {(verb, what) for verb in rule["verbs"] for what in rule["resources"]}
+    return found
 
 
 def test_without_rights_nothing_happens_and_the_log_says_why(cluster):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from controlplane import ADMIN_TOKEN
 from requests_common import NODES, port, service
 from topics_reads import kinds
 
@@ -27,9 +30,27 @@ def _rule(resources, verbs, **more):
     return {"apiGroups": [""], "resources": resources.split(), "verbs": verbs.split(), **more}
 
 
-def access(x):
-    """What two users may do, with and without roles."""
-    services, maps = x.path("services"), x.path("configmaps")
+@contextlib.contextmanager
+def _rights(x):
+    """ann's rights, while it lasts: a few everywhere, a few in the topic's namespace."""
+    wide = [_rule("nodes", "list"), _rule("services/status", "patch")]
+    roles = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}
+    paths = _grant(x, "wide", rules=[*wide, {**roles, "verbs": ["create"]}])
+    here = [
+        _rule("services", "get list"),
+        _rule("namespaces", "get"),
+        _rule("configmaps", "get update list watch", resourceNames=["mine"]),
+        _rule("*", "deletecollection"),
+    ]
+    paths += _grant(x, "here", namespace=x.ns, rules=here)
+    yield paths
+    for path in paths:
+        x.quietly("DELETE", f"{path}?labelSelector=topic%3D{x.ns}")
+
+
+def no_rights(x):
+    """Who may do nothing: no token, a wrong one, a user without roles."""
+    services = x.path("services")
     x.post("a service", services, service("web", port(80)))
     x.get("no token", services, token="")
     x.get("unknown token", services, token="guessed")
@@ -46,69 +67,71 @@ def access(x):
     x.get("metrics", "/metrics", token=_BOB)
     x.get("health", "/healthz", token=_BOB)
     x.get("absent resource", "/api/v1/nosuch", token=_BOB)
-    everywhere = _grant(
-        x, "wide", rules=[_rule("nodes", "list"), _rule("services/status", "patch")]
-    )
-    here = _grant(
-        x, "here", namespace=x.ns,
-        rules=[
-            _rule("services", "get list"),
-            _rule("namespaces", "get"),
-            _rule("configmaps", "get update list watch", resourceNames=["mine"]),
-            _rule("*", "deletecollection"),
-        ],
-    )  # fmt: skip
+    x.get("impersonation", services, token=_BOB, impersonate_user="ann")
+
+
+def roles(x):
+    """What roles and their bindings allow, and what may be written into them."""
+    services, maps = x.path("services"), x.path("configmaps")
+    x.post("a service", services, service("web", port(80)))
     x.post("map", maps, {"metadata": {"name": "mine"}})
-    x.get("granted everywhere", f"{NODES}?labelSelector=topic", token=_ANN)
-    x.get("another verb", f"{NODES}/a", token=_ANN)
-    x.get("granted here", f"{services}/web", token=_ANN)
-    x.get("list", services, token=_ANN)
-    x.get("not watch", f"{services}?watch=1", token=_ANN)
-    x.get("not elsewhere", x.path("services", ns="default"), token=_ANN)
-    x.get("not everywhere", "/api/v1/services", token=_ANN)
-    x.patch("subresource granted", f"{services}/web/status", {}, token=_ANN)
-    x.get("its namespace", f"/api/v1/namespaces/{x.ns}", token=_ANN)
-    x.get("another namespace", "/api/v1/namespaces/default", token=_ANN)
-    x.get("the named one", f"{maps}/mine", token=_ANN)
-    x.get("not another", f"{maps}/other", token=_ANN)
-    x.get("list of the named one", f"{maps}?fieldSelector=metadata.name%3Dmine", token=_ANN)
-    x.get("list of all", maps, token=_ANN)
-    x.post("create is without a name", maps, {"metadata": {"name": "mine"}}, token=_ANN)
-    x.delete("any resource", maps, token=_ANN)
-    x.get("impersonation refused", services, token=_BOB, impersonate_user="ann")
-    x.get("impersonation", services, impersonate_user="ann")
-    x.get("impersonation of nobody", services, impersonate_user="nobody")
-    x.get("impersonated group", NODES + "?limit=1&labelSelector=topic%3Dnone", impersonate_user="x", impersonate_group="system:masters")  # fmt: skip  # noqa: E501
-    reviews = "/apis/authorization.k8s.io/v1"
+    with _rights(x) as (wide_roles, _, _, bindings):
+        x.get("granted everywhere", f"{NODES}?labelSelector=topic", token=_ANN)
+        x.get("another verb", f"{NODES}/a", token=_ANN)
+        x.get("granted here", f"{services}/web", token=_ANN)
+        x.get("list", services, token=_ANN)
+        x.get("not watch", f"{services}?watch=1", token=_ANN)
+        x.get("not elsewhere", x.path("services", ns="default"), token=_ANN)
+        x.get("not everywhere", "/api/v1/services", token=_ANN)
+        x.patch("subresource granted", f"{services}/web/status", {}, token=_ANN)
+        x.get("its namespace", f"/api/v1/namespaces/{x.ns}", token=_ANN)
+        x.get("another namespace", "/api/v1/namespaces/default", token=_ANN)
+        x.get("the named one", f"{maps}/mine", token=_ANN)
+        x.get("not another", f"{maps}/other", token=_ANN)
+        x.get("list of the named one", f"{maps}?fieldSelector=metadata.name%3Dmine", token=_ANN)
+        x.get("list of all", maps, token=_ANN)
+        x.post("create is without a name", maps, {"metadata": {"name": "mine"}}, token=_ANN)
+        x.delete("any resource", maps, token=_ANN)
+        x.get("impersonation", services, impersonate_user="ann")
+        x.get("impersonation of nobody", services, impersonate_user="nobody")
+        none = f"{NODES}?limit=1&labelSelector=topic%3Dnone"
+        masters = {"impersonate_user": "x", "impersonate_group": "system:masters"}
+        x.get("impersonated group", none, **masters)
+        mine = {"name": f"{x.ns}-more", "labels": {"topic": x.ns}}
+        more = {"metadata": mine, "rules": [_rule("nodes", "delete")]}
+        x.post("more than one's own rights", wide_roles, more, token=_ANN)
+        x.patch("role ref is fixed", f"{bindings}/{x.ns}-here", {"roleRef": {"name": "other"}})
+        x.post("bad role name", wide_roles, {"metadata": {"name": "a/b"}})
+        mute = {"metadata": {"name": f"{x.ns}-x"}, "rules": [_rule("pods", "")]}
+        x.post("rule without verbs", wide_roles, mute)
 
-    def may(title, path="selfsubjectaccessreviews", *, token=_ANN, user=None, **attributes):
-        spec = {"resourceAttributes": {"namespace": x.ns, **attributes}}
-        spec |= {"user": user} if user else {}
-        kind = {"selfsubjectaccessreviews": "SelfSubjectAccessReview", "subjectaccessreviews": "SubjectAccessReview"}[path]  # fmt: skip  # noqa: E501
+
+def reviews(x):
+    """What the access reviews say about these rights."""
+    group = "/apis/authorization.k8s.io/v1"
+
+    def ask(title, kind, spec, token=_ANN):
         body = {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": spec}
-        x.post(title, f"{reviews}/{path}", body, token=token)
+        x.post(title, f"{group}/{kind.lower()}s", body, token=token)
 
-    may("may I get", verb="get", resource="services")
-    may("may I delete", verb="delete", resource="services")
-    may("may I get the named one", verb="get", resource="configmaps", name="mine")
-    may("may I patch status", verb="patch", resource="services", subresource="status")
-    may("may ann", "subjectaccessreviews", token="envtest-admin", user="ann", verb="get", resource="services")  # fmt: skip  # noqa: E501
-    may("may bob", "subjectaccessreviews", token="envtest-admin", user="bob", verb="get", resource="services")  # fmt: skip  # noqa: E501
-    may("may I ask about others", "subjectaccessreviews", user="bob", verb="get", resource="pods")
-    path = {"spec": {"nonResourceAttributes": {"verb": "get", "path": "/healthz"}}}
-    x.post("may I get a path", f"{reviews}/selfsubjectaccessreviews", path, token=_ANN)
-    x.post("review of nothing", f"{reviews}/selfsubjectaccessreviews", {"spec": {}}, token=_ANN)
-    x.post("all I may", f"{reviews}/selfsubjectrulesreviews", {"spec": {"namespace": x.ns}}, token=_ANN)  # fmt: skip  # noqa: E501
-    who = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    x.post("who am I", who, {}, token=_ANN)
-    x.post(
-        "escalation", f"{_RBAC}/clusterroles", {"metadata": {"name": "x"}, "rules": []}, token=_ANN
-    )
-    x.patch("role ref is fixed", f"{here[1]}/{x.ns}-here", {"roleRef": {"name": "other"}})
-    x.post("bad role name", everywhere[0], {"metadata": {"name": "a/b"}})
-    x.post("rule without verbs", everywhere[0], {"metadata": {"name": f"{x.ns}-x"}, "rules": [{"apiGroups": [""], "resources": ["pods"]}]})  # fmt: skip  # noqa: E501
-    for path in (*everywhere, *here):
-        x.quietly("DELETE", f"{path}?labelSelector=topic%3D{x.ns}")
+    def may(title, *, user="", token=_ANN, **attributes):
+        spec = {"resourceAttributes": {"namespace": x.ns, **attributes}}
+        kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
+        ask(title, kind, {**spec, **({"user": user} if user else {})}, token)
+
+    with _rights(x):
+        may("may I get", verb="get", resource="services")
+        may("may I delete", verb="delete", resource="services")
+        may("may I get the named one", verb="get", resource="configmaps", name="mine")
+        may("may I patch status", verb="patch", resource="services", subresource="status")
+        may("may ann", user="ann", token=ADMIN_TOKEN, verb="get", resource="services")
+        may("may bob", user="bob", token=ADMIN_TOKEN, verb="get", resource="services")
+        may("may I ask about others", user="bob", verb="get", resource="pods")
+        path = {"nonResourceAttributes": {"verb": "get", "path": "/healthz"}}
+        ask("may I get a path", "SelfSubjectAccessReview", path)
+        ask("review of nothing", "SelfSubjectAccessReview", {})
+        ask("all I may", "SelfSubjectRulesReview", {"namespace": x.ns})
+        x.post("who am I", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, token=_ANN)
 
 
 def built_in_roles(x):
@@ -119,4 +142,4 @@ def built_in_roles(x):
         x.get(f"binding {name}", f"{_RBAC}/clusterrolebindings/{role}")
 
 
-TOPICS = (access, built_in_roles)
+TOPICS = (no_rights, roles, reviews, built_in_roles)

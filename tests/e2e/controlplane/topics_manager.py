@@ -109,7 +109,11 @@ def service_life(x):
     both = x.get("read", path).json["metadata"]["finalizers"]
     write("remove one of two", patches.remove_finalizer(both))
     write("add to others", patches.add_finalizer(["example.com/x"]))
-    x.patch("the other goes", path, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/x"]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "the other goes",
+        path,
+        {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/x"]}},
+    )
     only = [patches.LOAD_BALANCER_CLEANUP]
     old = patches.remove_finalizer(only, resource_version=made["metadata"]["resourceVersion"])
     write("release an old version", old)
@@ -169,14 +173,24 @@ def events(x):
     body = {
         "metadata": {"name": "web.17a", "namespace": x.ns},
         "involvedObject": {
-            "kind": "Service", "namespace": x.ns, "name": "web", "uid": "u",
-            "apiVersion": "v1", "resourceVersion": "12",
+            "kind": "Service",
+            "namespace": x.ns,
+            "name": "web",
+            "uid": "u",
+            "apiVersion": "v1",
+            "resourceVersion": "12",
         },
-        "reason": "EnsuringLoadBalancer", "message": "Ensuring load balancer",
+        "reason": "EnsuringLoadBalancer",
+        "message": "Ensuring load balancer",
         "source": {"component": "service-controller", "host": "h"},
-        "firstTimestamp": stamp, "lastTimestamp": stamp, "count": 1, "type": "Normal",
-        "eventTime": None, "reportingComponent": "service-controller", "reportingInstance": "h",
-    }  # fmt: skip
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+        "type": "Normal",
+        "eventTime": None,
+        "reportingComponent": "service-controller",
+        "reportingInstance": "h",
+    }
     x.post("create", path, body)
     x.post("create again", path, body)
     x.patch("count", f"{path}/web.17a", {"count": 2, "lastTimestamp": stamp, "message": "m"})

@@ -13,10 +13,15 @@ def creation(x):
     services, maps = x.path("services"), x.path("configmaps")
     full = service("full", port(80), type="LoadBalancer")
     full["metadata"] |= {
-        "labels": {"a": "b"}, "annotations": {"c": "d"}, "finalizers": ["example.com/x"],
-        "uid": "x", "selfLink": "/x", "creationTimestamp": "2020-01-01T00:00:00Z",
-        "deletionTimestamp": "2020-01-01T00:00:00Z", "generation": 7,
-    }  # fmt: skip
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "finalizers": ["example.com/x"],
+        "uid": "x",
+        "selfLink": "/x",
+        "creationTimestamp": "2020-01-01T00:00:00Z",
+        "deletionTimestamp": "2020-01-01T00:00:00Z",
+        "generation": 7,
+    }
     x.post("system fields are ignored", services, full)
     x.post("generated name", maps, {"metadata": {"generateName": "job-"}})
     x.post("no name", maps, {"metadata": {}})
@@ -28,17 +33,40 @@ def creation(x):
     x.post("dry run of something else", f"{services}?dryRun=Some", service("dry", port(80)))
     x.post("exists", services, service("full", port(80)))
     x.post("no such namespace", x.path("services", ns="gone"), service("a", port(80)))
-    x.post("another namespace", services, {**service("a", port(80)), "metadata": {"name": "a", "namespace": "b"}})  # fmt: skip  # noqa: E501
+    x.post(
+        "another namespace",
+        services,
+        {**service("a", port(80)), "metadata": {"name": "a", "namespace": "b"}},
+    )
     x.post("another kind", services, {**service("a", port(80)), "kind": "Node"})
     x.post("another version", services, {**service("a", port(80)), "apiVersion": "v2"})
-    x.post("with a version", services, {**service("a", port(80)), "metadata": {"name": "a", "resourceVersion": "1"}})  # fmt: skip  # noqa: E501
+    x.post(
+        "with a version",
+        services,
+        {**service("a", port(80)), "metadata": {"name": "a", "resourceVersion": "1"}},
+    )
     unknown = service("b", port(80), foo=1)
     x.post("unknown field", services, unknown)
-    x.post("unknown field, strict", f"{services}?fieldValidation=Strict", service("c", port(80), foo=1))  # fmt: skip  # noqa: E501
-    x.post("unknown field, ignored", f"{services}?fieldValidation=Ignore", service("d", port(80), foo=1))  # fmt: skip  # noqa: E501
+    x.post(
+        "unknown field, strict", f"{services}?fieldValidation=Strict", service("c", port(80), foo=1)
+    )
+    x.post(
+        "unknown field, ignored",
+        f"{services}?fieldValidation=Ignore",
+        service("d", port(80), foo=1),
+    )
     x.post("unknown validation", f"{services}?fieldValidation=Maybe", service("e", port(80)))
-    x.post("a field twice", services, b'{"metadata":{"name":"e","name":"f"},"spec":{"ports":[{"port":80}]}}')  # fmt: skip  # noqa: E501
-    x.post("yaml", services, b"metadata: {name: yaml}\nspec: {ports: [{port: 80}]}\n", type="application/yaml")  # fmt: skip  # noqa: E501
+    x.post(
+        "a field twice",
+        services,
+        b'{"metadata":{"name":"e","name":"f"},"spec":{"ports":[{"port":80}]}}',
+    )
+    x.post(
+        "yaml",
+        services,
+        b"metadata: {name: yaml}\nspec: {ports: [{port: 80}]}\n",
+        type="application/yaml",
+    )
     x.post("form", services, b"a=b", type="application/x-www-form-urlencoded")
     x.post("a node", NODES, node(x, "a"))
     status = {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}
@@ -68,12 +96,20 @@ def conflicts(x):
     x.patch("change", path, {"metadata": {"labels": {"a": "b"}}}, MERGE)
     x.put("stale put", path, made)
     x.put("put without version", path, {**made, "metadata": {"name": "web"}})
-    x.put("put with the version 0", path, {**made, "metadata": {"name": "web", "resourceVersion": "0"}})  # fmt: skip  # noqa: E501
+    x.put(
+        "put with the version 0",
+        path,
+        {**made, "metadata": {"name": "web", "resourceVersion": "0"}},
+    )
     x.put("put with a wrong uid", path, {**made, "metadata": {"name": "web", "uid": "x"}})
     x.put("put with another name", path, {**made, "metadata": {"name": "other"}})
     x.put("put without a name", path, {**made, "metadata": {}})
     x.put("put makes it", f"{services}/new", service("new", port(80)))
-    x.put("put of a kind that is not made so", f"{x.path('configmaps')}/new", {"metadata": {"name": "new"}})  # fmt: skip  # noqa: E501
+    x.put(
+        "put of a kind that is not made so",
+        f"{x.path('configmaps')}/new",
+        {"metadata": {"name": "new"}},
+    )
     x.put("put of a node that is not there", f"{NODES}/{x.ns}-gone", node(x, "gone"))
     for kind, name in ((MERGE, "merge"), ("application/strategic-merge-patch+json", "strategic")):
         stale = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}}
@@ -83,7 +119,12 @@ def conflicts(x):
         x.patch(f"{name}: another name", path, {"metadata": {"name": "x"}}, kind)
         x.patch(f"{name}: another namespace", path, {"metadata": {"namespace": "x"}}, kind)
         x.patch(f"{name}: not a version", path, {"metadata": {"resourceVersion": "x"}}, kind)
-        x.patch(f"{name}: system fields", path, {"metadata": {"creationTimestamp": None, "generation": 9}}, kind)  # fmt: skip  # noqa: E501
+        x.patch(
+            f"{name}: system fields",
+            path,
+            {"metadata": {"creationTimestamp": None, "generation": 9}},
+            kind,
+        )
         x.patch(f"{name}: of what is gone", f"{services}/gone", {}, kind)
         x.patch(f"{name}: not an object", path, [], kind)
         x.patch(f"{name}: not JSON", path, b"{", kind)
@@ -110,7 +151,11 @@ def status_isolation(x):
     live = x.patch("both by status", f"{path}/status", both, MERGE).json
     x.get("get status", f"{path}/status")
     x.put("put status", f"{path}/status", {**live, "status": {}, "spec": {}})
-    x.put("put by main keeps status", path, {**service("web", port(80), type="LoadBalancer"), "status": ingress})  # fmt: skip  # noqa: E501
+    x.put(
+        "put by main keeps status",
+        path,
+        {**service("web", port(80), type="LoadBalancer"), "status": ingress},
+    )
     x.patch("status", f"{path}/status", {"status": ingress})
     x.patch("to NodePort clears it", path, {"spec": {"type": "NodePort"}})
     x.patch("status of a NodePort", f"{path}/status", {"status": ingress})
@@ -128,7 +173,9 @@ def status_isolation(x):
     x.patch("node: labels by status", f"{path}/status", {"metadata": {"labels": {"x": "y"}}})
     x.patch("node: finalizers by status", f"{path}/status", {"metadata": {"finalizers": ["a.b/c"]}})
     x.patch("node: taints by status", f"{path}/status", {"spec": {"taints": None}})
-    x.patch("node: capacity", f"{path}/status", {"status": {"capacity": {"cpu": "1", "memory": "1Gi"}}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "node: capacity", f"{path}/status", {"status": {"capacity": {"cpu": "1", "memory": "1Gi"}}}
+    )
     x.patch("node: no finalizers", path, {"metadata": {"finalizers": []}}, MERGE)
 
 
@@ -186,43 +233,98 @@ def patches(x):
     x.patch("merge: list as a whole", path, {"spec": {"ports": [port(81, name="c")]}}, MERGE)
     x.patch("merge: scalar for a map", path, {"spec": {"selector": "x"}}, MERGE)
     x.patch("list item by key", path, {"spec": {"ports": [port(81, targetPort=8081)]}})
-    x.patch("list item of another protocol", path, {"spec": {"ports": [port(81, name="u", protocol="UDP")]}})  # fmt: skip  # noqa: E501
-    x.patch("two of one key into some", path, {"spec": {"ports": [port(90, name="x"), port(90, name="y", protocol="UDP")]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "list item of another protocol",
+        path,
+        {"spec": {"ports": [port(81, name="u", protocol="UDP")]}},
+    )
+    x.patch(
+        "two of one key into some",
+        path,
+        {"spec": {"ports": [port(90, name="x"), port(90, name="y", protocol="UDP")]}},
+    )
     x.patch("delete by key", path, {"spec": {"ports": [{"port": 90, "$patch": "delete"}]}})
-    x.patch("delete what is not there", path, {"spec": {"ports": [{"port": 99, "$patch": "delete"}]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "delete what is not there", path, {"spec": {"ports": [{"port": 99, "$patch": "delete"}]}}
+    )
     x.patch("replace list", path, {"spec": {"ports": [port(80, name="a"), {"$patch": "replace"}]}})
     order = {
         "$setElementOrder/ports": [{"port": 443}, {"port": 80}],
         "ports": [port(443, name="b")],
     }
     x.patch("order", path, {"spec": order})
-    x.patch("order against the patch", path, {"spec": {"$setElementOrder/ports": [{"port": 1}], "ports": [port(2, name="z")]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "order against the patch",
+        path,
+        {"spec": {"$setElementOrder/ports": [{"port": 1}], "ports": [port(2, name="z")]}},
+    )
     x.patch("map into none", path, {"spec": {"selector": {"a": "b", "c": None}}})
-    x.patch("map directive into none", path, {"metadata": {"annotations": {"$patch": "replace", "a": "b"}}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "map directive into none",
+        path,
+        {"metadata": {"annotations": {"$patch": "replace", "a": "b"}}},
+    )
     x.patch("map delete", path, {"metadata": {"annotations": {"$patch": "delete"}}})
-    x.patch("list delete of strings into none", path, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a.b/c"]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "list delete of strings into none",
+        path,
+        {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a.b/c"]}},
+    )
     x.patch("strings merge", path, {"metadata": {"finalizers": ["a.b/c", "a.b/d", "a.b/c"]}})
     x.patch("strings merge more", path, {"metadata": {"finalizers": ["a.b/e", "a.b/c"]}})
     x.patch("strings replaced", path, {"metadata": {"finalizers": None}})
     x.patch("scalar list is replaced", path, {"spec": {"externalIPs": ["1.2.3.4", "1.2.3.5"]}})
     x.patch("scalar list is replaced again", path, {"spec": {"externalIPs": ["1.2.3.5"]}})
-    x.patch("retain keys", path, {"spec": {"$retainKeys": ["ports", "type", "clusterIP"], "type": "LoadBalancer"}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "retain keys",
+        path,
+        {"spec": {"$retainKeys": ["ports", "type", "clusterIP"], "type": "LoadBalancer"}},
+    )
     x.patch("unknown directive", path, {"spec": {"$patch": "x"}})
     x.patch("item without key", path, {"spec": {"ports": [{"name": "x"}]}})
     x.patch("null item", path, {"spec": {"ports": [None]}})
     add = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
     x.patch("json: add", path, add, JSON_PATCH)
-    x.patch("json: append", path, [{"op": "add", "path": "/spec/ports/-", "value": port(7, name="g")}], JSON_PATCH)  # fmt: skip  # noqa: E501
-    x.patch("json: escape", path, [{"op": "add", "path": "/metadata/labels/a~1b", "value": "c"}], JSON_PATCH)  # fmt: skip  # noqa: E501
-    x.patch("json: move", path, [{"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/z"}], JSON_PATCH)  # fmt: skip  # noqa: E501
-    x.patch("json: copy", path, [{"op": "copy", "from": "/metadata/labels/z", "path": "/metadata/labels/y"}], JSON_PATCH)  # fmt: skip  # noqa: E501
+    x.patch(
+        "json: append",
+        path,
+        [{"op": "add", "path": "/spec/ports/-", "value": port(7, name="g")}],
+        JSON_PATCH,
+    )
+    x.patch(
+        "json: escape",
+        path,
+        [{"op": "add", "path": "/metadata/labels/a~1b", "value": "c"}],
+        JSON_PATCH,
+    )
+    x.patch(
+        "json: move",
+        path,
+        [{"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/z"}],
+        JSON_PATCH,
+    )
+    x.patch(
+        "json: copy",
+        path,
+        [{"op": "copy", "from": "/metadata/labels/z", "path": "/metadata/labels/y"}],
+        JSON_PATCH,
+    )
     x.patch(
         "json: test fails", path, [{"op": "test", "path": "/spec/type", "value": "x"}], JSON_PATCH
     )
     x.patch("json: remove nothing", path, [{"op": "remove", "path": "/spec/nosuch"}], JSON_PATCH)
-    x.patch("json: replace nothing", path, [{"op": "replace", "path": "/spec/nosuch", "value": 1}], JSON_PATCH)  # fmt: skip  # noqa: E501
+    x.patch(
+        "json: replace nothing",
+        path,
+        [{"op": "replace", "path": "/spec/nosuch", "value": 1}],
+        JSON_PATCH,
+    )
     x.patch("json: an object", path, {}, JSON_PATCH)
-    applied = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"q": "r"}}}  # fmt: skip  # noqa: E501
+    applied = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "labels": {"q": "r"}},
+    }
     x.patch("apply", f"{path}?fieldManager=me", applied, APPLY)
     taken = {**applied, "spec": {"type": "NodePort"}}
     x.patch("apply: conflict", f"{path}?fieldManager=me", taken, APPLY)

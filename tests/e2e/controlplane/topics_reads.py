@@ -38,16 +38,31 @@ def lists(x):
     x.get("negative limit", maps + _query(limit=-1))
     x.get("limit is no number", maps + _query(limit="x"))
     for name, selector in {
-        "equals": "odd=yes", "double equals": "odd==yes", "not equals": "odd!=yes", "exists": "odd",
-        "exists not": "!odd", "in": "n in (1,2)", "not in": "n notin (1,2)", "and": "odd,n!=1",
-        "greater": "n>2", "less": "n<2", "empty value": "odd=", "broken": "a b", "unclosed": "n in (1",
-        "bad key": "a b=c", "bad value": "a=b c!",
-    }.items():  # fmt: skip
+        "equals": "odd=yes",
+        "double equals": "odd==yes",
+        "not equals": "odd!=yes",
+        "exists": "odd",
+        "exists not": "!odd",
+        "in": "n in (1,2)",
+        "not in": "n notin (1,2)",
+        "and": "odd,n!=1",
+        "greater": "n>2",
+        "less": "n<2",
+        "empty value": "odd=",
+        "broken": "a b",
+        "unclosed": "n in (1",
+        "bad key": "a b=c",
+        "bad value": "a=b c!",
+    }.items():
         x.get(f"labels: {name}", maps + _query(labelSelector=selector))
     for name, selector in {
-        "name": "metadata.name=c1", "not name": "metadata.name!=c1", "namespace": "metadata.namespace=x",
-        "unknown": "spec.foo=x", "broken": "metadata.name", "two": "metadata.name=c1,metadata.namespace!=x",
-    }.items():  # fmt: skip
+        "name": "metadata.name=c1",
+        "not name": "metadata.name!=c1",
+        "namespace": "metadata.namespace=x",
+        "unknown": "spec.foo=x",
+        "broken": "metadata.name",
+        "two": "metadata.name=c1,metadata.namespace!=x",
+    }.items():
         x.get(f"fields: {name}", maps + _query(fieldSelector=selector))
     services = x.path("services")
     x.post("a service", services, service("a", port(80), type="LoadBalancer"))
@@ -56,14 +71,22 @@ def lists(x):
     x.get("services by ip", services + _query(fieldSelector="spec.clusterIP=None"))
     x.post("a node", NODES, node(x, "a", spec={"unschedulable": True}))
     mine = f"topic={x.ns}"
-    x.get("nodes by schedulability", NODES + _query(labelSelector=mine, fieldSelector="spec.unschedulable=true"))  # fmt: skip  # noqa: E501
+    x.get(
+        "nodes by schedulability",
+        NODES + _query(labelSelector=mine, fieldSelector="spec.unschedulable=true"),
+    )
     x.get("cached", maps + _query(resourceVersion="0"))
-    x.get("not older than 1", maps + _query(resourceVersion="1", resourceVersionMatch="NotOlderThan"))  # fmt: skip  # noqa: E501
+    x.get(
+        "not older than 1", maps + _query(resourceVersion="1", resourceVersionMatch="NotOlderThan")
+    )
     x.get("exactly 1", maps + _query(resourceVersion="1", resourceVersionMatch="Exact"))
     x.get("match without version", maps + _query(resourceVersionMatch="Exact"))
     x.get("exactly 0", maps + _query(resourceVersion="0", resourceVersionMatch="Exact"))
     x.get("unknown match", maps + _query(resourceVersion="1", resourceVersionMatch="Foo"))
-    x.get("match and token", maps + _query(resourceVersionMatch="Exact", resourceVersion="1", **{"continue": page}))  # fmt: skip  # noqa: E501
+    x.get(
+        "match and token",
+        maps + _query(resourceVersionMatch="Exact", resourceVersion="1", **{"continue": page}),
+    )
     x.get("not a version", maps + _query(resourceVersion="x"))
     x.get("a version of the future", maps + _query(resourceVersion="99999999", timeoutSeconds="1"))
     x.get("one, cached", f"{maps}/c1{_query(resourceVersion='0')}")
@@ -77,7 +100,9 @@ def lists(x):
 def forms(x):
     """Tables and metadata alone, as kubectl asks for them."""
     services, slices = x.path("services"), x.path("endpointslices", "discovery.k8s.io")
-    body = service("web", port(80, name="a"), port(443, name="b"), type="LoadBalancer", selector={"a": "b"})  # fmt: skip  # noqa: E501
+    body = service(
+        "web", port(80, name="a"), port(443, name="b"), type="LoadBalancer", selector={"a": "b"}
+    )
     x.post("service", services, body)
     x.post("headless", services, service("headless", port(80), clusterIP="None"))
     x.post("external", services, service("external", type="ExternalName", externalName="a.b"))
@@ -86,9 +111,17 @@ def forms(x):
     x.patch("status", f"{services}/web/status", ingress)
     status = {
         "conditions": [{"type": "Ready", "status": "True"}],
-        "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "1.2.3.4"}],
-        "nodeInfo": {"kubeletVersion": "v1.32.0", "osImage": "Linux", "kernelVersion": "6", "containerRuntimeVersion": "c://1"},
-    }  # fmt: skip  # noqa: E501
+        "addresses": [
+            {"type": "InternalIP", "address": "10.0.0.1"},
+            {"type": "ExternalIP", "address": "1.2.3.4"},
+        ],
+        "nodeInfo": {
+            "kubeletVersion": "v1.32.0",
+            "osImage": "Linux",
+            "kernelVersion": "6",
+            "containerRuntimeVersion": "c://1",
+        },
+    }
     roles = {"node-role.kubernetes.io/control-plane": "", "kubernetes.io/role": "x"}
     made = node(x, "a", status=status, spec={"unschedulable": True})
     made["metadata"]["labels"] |= roles
@@ -99,25 +132,48 @@ def forms(x):
         event = {"metadata": {"name": f"e{n}"}, "involvedObject": involved, "reason": reason}
         event |= {"message": "m", "type": "Normal", "count": n, "source": {"component": "c"}}
         x.post(f"event {n}", x.path("events"), event)
-    x.post("lease", x.path("leases", "coordination.k8s.io"), {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}})  # fmt: skip  # noqa: E501
+    x.post(
+        "lease",
+        x.path("leases", "coordination.k8s.io"),
+        {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}},
+    )
     x.post("map", x.path("configmaps"), {"metadata": {"name": "c"}, "data": {"a": "b"}})
     x.post("secret", x.path("secrets"), {"metadata": {"name": "s"}, "data": {"a": "Yg=="}})
     x.post("account", x.path("serviceaccounts"), {"metadata": {"name": "s"}})
     endpoints = [{"addresses": ["10.1.0.1"]}, {"addresses": ["10.1.0.2"]}]
-    x.post("slice", slices, {"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": endpoints, "ports": [{"port": 80}]})  # fmt: skip  # noqa: E501
+    x.post(
+        "slice",
+        slices,
+        {
+            "metadata": {"name": "s"},
+            "addressType": "IPv4",
+            "endpoints": endpoints,
+            "ports": [{"port": 80}],
+        },
+    )
     mine = _query(labelSelector=f"topic={x.ns}")
     for name, path in {
-        "services": services, "nodes": NODES + mine, "events": x.path("events"),
-        "leases": x.path("leases", "coordination.k8s.io"), "configmaps": x.path("configmaps"),
-        "secrets": x.path("secrets"), "endpointslices": slices, "accounts": x.path("serviceaccounts"),
-        "deployments": x.path("deployments", "apps"), "pods": x.path("pods"),
-    }.items():  # fmt: skip
+        "services": services,
+        "nodes": NODES + mine,
+        "events": x.path("events"),
+        "leases": x.path("leases", "coordination.k8s.io"),
+        "configmaps": x.path("configmaps"),
+        "secrets": x.path("secrets"),
+        "endpointslices": slices,
+        "accounts": x.path("serviceaccounts"),
+        "deployments": x.path("deployments", "apps"),
+        "pods": x.path("pods"),
+    }.items():
         x.get(f"table of {name}", path, accept=TABLE)
     x.get("table of one", f"{services}/web", accept=TABLE)
     x.get("table with objects", f"{services}{_query(includeObject='Object')}", accept=TABLE)
     x.get("table without objects", f"{services}{_query(includeObject='None')}", accept=TABLE)
     x.get("page of a table", f"{services}{_query(limit=1)}", accept=TABLE)
-    x.get("table of namespaces", f"/api/v1/namespaces{_query(fieldSelector=f'metadata.name={x.ns}')}", accept=TABLE)  # fmt: skip  # noqa: E501
+    x.get(
+        "table of namespaces",
+        f"/api/v1/namespaces{_query(fieldSelector=f'metadata.name={x.ns}')}",
+        accept=TABLE,
+    )
     x.get("refusal as a table", f"{services}/gone", accept=TABLE)
     x.get("metadata alone", services, accept=_METADATA)
     x.get("metadata of one", f"{services}/web", accept=_ONE_METADATA)
@@ -125,7 +181,9 @@ def forms(x):
     x.get("no such media type", services, accept="text/html")
     x.get("anything", services, accept="*/*")
     x.get("yaml", f"{services}/gone", accept="application/yaml")
-    x.patch("a patch as a table", f"{services}/web", {"metadata": {"labels": {"a": "b"}}}, accept=TABLE)  # fmt: skip  # noqa: E501
+    x.patch(
+        "a patch as a table", f"{services}/web", {"metadata": {"labels": {"a": "b"}}}, accept=TABLE
+    )
 
 
 def watches(x):
@@ -162,7 +220,11 @@ def watches(x):
     x.watch("without a version", maps, until=count(2))
     x.watch("from 0", maps, resourceVersion="0", until=count(2))
     x.watch("of one by path", f"{maps}/one", until=count(1))
-    initial = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}  # fmt: skip  # noqa: E501
+    initial = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+    }
 
     def ended(events):
         return any(e["type"] == "BOOKMARK" for e in events)
@@ -170,7 +232,13 @@ def watches(x):
     x.watch("initial events", maps, **initial, until=ended)
     x.watch("initial events of nothing", x.path("secrets"), **initial, until=ended)
     x.watch("initial events of a selection", maps, **initial, labelSelector="a", until=ended)
-    x.watch("initial events not older than a version", maps, **initial, resourceVersion=begin, until=ended)  # fmt: skip  # noqa: E501
+    x.watch(
+        "initial events not older than a version",
+        maps,
+        **initial,
+        resourceVersion=begin,
+        until=ended,
+    )
     x.watch("initial events and then more", maps, **initial, meanwhile=life, until=count(8))
     off = {**initial, "sendInitialEvents": "false"}
     x.watch("without initial events", maps, **off, meanwhile=life, until=count(6))
@@ -181,7 +249,12 @@ def watches(x):
     bad("initial events without a match", sendInitialEvents="true", allowWatchBookmarks="true")
     unmarked = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
     x.watch("initial events without bookmarks", maps, **unmarked, until=count(2))
-    bad("initial events, exact", sendInitialEvents="true", resourceVersionMatch="Exact", resourceVersion="1")  # fmt: skip  # noqa: E501
+    bad(
+        "initial events, exact",
+        sendInitialEvents="true",
+        resourceVersionMatch="Exact",
+        resourceVersion="1",
+    )
     bad("a match alone", resourceVersionMatch="NotOlderThan", resourceVersion="1")
     bad("not a version", resourceVersion="x")
     bad("a bad selector", labelSelector="a b")
@@ -196,7 +269,7 @@ def watches(x):
 
 
 OURS = Catalogue()
-_GROUPS = {group: version for group, version in OURS.group_versions()}
+_GROUPS = dict(OURS.group_versions())
 
 
 def _known(group, version, plural):
@@ -240,7 +313,7 @@ def _aggregated(items):
             {**r, "subresources": _subresources(name, version["version"], r)}
             for r in version["resources"]
             if _known(name, version["version"], r["resource"])
-        ]  # fmt: skip  # noqa: E501
+        ]
         resources.sort(key=lambda r: r["resource"])
         found.append({"name": name, "version": {**version, "resources": resources}})
     return sorted(found, key=lambda item: item["name"])
@@ -259,8 +332,18 @@ def discovery(x):
     for group, version in OURS.group_versions():
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         x.get(path, path, only=kinds)
-    for path in ("/apis", "/apis/nosuch", "/apis/apps/v9", "/healthz", "/livez", "/readyz", "/nosuch",
-                 "/api/v1/nosuch", "/apis/apps/v1/nosuch", "/apis/apps"):  # fmt: skip
+    for path in (
+        "/apis",
+        "/apis/nosuch",
+        "/apis/apps/v9",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/nosuch",
+        "/api/v1/nosuch",
+        "/apis/apps/v1/nosuch",
+        "/apis/apps",
+    ):
         x.get(path, path, only=kinds)
     aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
     x.get("aggregated core", "/api", accept=aggregated, only=kinds)

@@ -57,7 +57,7 @@ REFUSED_SERVICES = {
     "node port above": service("p", port(80, nodePort=32768), type="NodePort"),
     "node port twice": service(
         "p", port(80, name="a", nodePort=30050), port(81, name="b", nodePort=30050), type="NodePort"
-    ),  # fmt: skip  # noqa: E501
+    ),
     "type": service("p", port(80), type="Ingress"),
     "cluster ip text": service("p", port(80), clusterIP="foo"),
     "cluster ip range": service("p", port(80), clusterIP="10.0.0.1"),
@@ -75,10 +75,10 @@ REFUSED_SERVICES = {
         port(80),
         sessionAffinity="ClientIP",
         sessionAffinityConfig={"clientIP": {"timeoutSeconds": 0}},
-    ),  # fmt: skip  # noqa: E501
+    ),
     "affinity config alone": service(
         "p", port(80), sessionAffinityConfig={"clientIP": {"timeoutSeconds": 5}}
-    ),  # fmt: skip  # noqa: E501
+    ),
     "external policy": service("p", port(80), type=_LB, externalTrafficPolicy="Node"),
     "external policy of ClusterIP": service("p", port(80), externalTrafficPolicy="Local"),
     "internal policy": service("p", port(80), internalTrafficPolicy="Node"),
@@ -90,7 +90,7 @@ REFUSED_SERVICES = {
     "source range": service("p", port(80), type=_LB, loadBalancerSourceRanges=["10.0.0.0"]),
     "source range of NodePort": service(
         "p", port(80), type="NodePort", loadBalancerSourceRanges=["10.0.0.0/8"]
-    ),  # fmt: skip  # noqa: E501
+    ),
     "class": service("p", port(80), type=_LB, loadBalancerClass="a b"),
     "class of NodePort": service("p", port(80), type="NodePort", loadBalancerClass="a/b"),
     "allocate of ClusterIP": service("p", port(80), allocateLoadBalancerNodePorts=True),
@@ -98,7 +98,7 @@ REFUSED_SERVICES = {
     "external name text": service("p", type="ExternalName", externalName="a b"),
     "external name with ip": service(
         "p", type="ExternalName", externalName="a.b", clusterIP="10.96.3.3"
-    ),  # fmt: skip  # noqa: E501
+    ),
     "selector key": service("p", port(80), selector={"a b": "c"}),
     "selector value": service("p", port(80), selector={"a": "b c"}),
     "traffic distribution": service("p", port(80), trafficDistribution="Foo"),
@@ -129,7 +129,7 @@ def service_defaults(x):
         "no-node-ports": service("s", port(80), type=_LB, allocateLoadBalancerNodePorts=False),
         "no-node-ports-but-one": service(
             "s", port(80, nodePort=30062), type=_LB, allocateLoadBalancerNodePorts=False
-        ),  # fmt: skip  # noqa: E501
+        ),
         "class": service("s", port(80), type=_LB, loadBalancerClass="a.b/c"),
         "balancer-ip": service("s", port(80), type=_LB, loadBalancerIP="1.2.3.4"),
         "source-ranges": service("s", port(80), type=_LB, loadBalancerSourceRanges=["10.0.0.0/8"]),
@@ -140,7 +140,7 @@ def service_defaults(x):
         "affinity": service("s", port(80), sessionAffinity="ClientIP"),
         "udp-and-tcp": service(
             "s", port(53, name="t"), port(53, name="u", protocol="UDP"), type=_LB
-        ),  # fmt: skip  # noqa: E501
+        ),
         "sctp": service("s", port(53, protocol="SCTP"), type=_LB),
         "empty-strings": service("s", port(80, name=""), clusterIP="", type="", sessionAffinity=""),
         "nulls": service("s", port(80), selector=None, externalIPs=None, clusterIP=None),
@@ -165,16 +165,29 @@ def service_changes(x):
     x.patch("another health port", path, {"spec": {"healthCheckNodePort": 30063}}, MERGE)
     x.patch("Cluster", path, {"spec": {"externalTrafficPolicy": "Cluster"}}, MERGE)
     x.patch("Local again", path, {"spec": {"externalTrafficPolicy": "Local"}}, MERGE)
-    x.patch("a node port", path, {"spec": {"ports": [{**_TWO[0], "nodePort": 30064}, _TWO[1]]}}, MERGE)  # fmt: skip  # noqa: E501
-    x.patch("its node ports are kept", path, {"spec": {"ports": [port(81, name="a"), _TWO[1]]}}, MERGE)  # fmt: skip  # noqa: E501
+    x.patch(
+        "a node port", path, {"spec": {"ports": [{**_TWO[0], "nodePort": 30064}, _TWO[1]]}}, MERGE
+    )
+    x.patch(
+        "its node ports are kept", path, {"spec": {"ports": [port(81, name="a"), _TWO[1]]}}, MERGE
+    )
     x.patch("one port fewer", path, {"spec": {"ports": [_TWO[1]]}}, MERGE)
     x.patch("no port", path, {"spec": {"ports": []}}, MERGE)
-    x.post("takes the freed node port", services, service("other", port(80, nodePort=30064), type="NodePort"))  # fmt: skip  # noqa: E501
+    x.post(
+        "takes the freed node port",
+        services,
+        service("other", port(80, nodePort=30064), type="NodePort"),
+    )
     x.patch("a taken node port", path, {"spec": {"ports": [{**_TWO[1], "nodePort": 30064}]}}, MERGE)
     x.patch("NodePort", path, {"spec": {"type": "NodePort"}})
     x.patch("ClusterIP", path, {"spec": {"type": "ClusterIP"}})
     x.patch("LoadBalancer", path, {"spec": {"type": _LB}})
-    x.patch("ClusterIP with a node port", path, {"spec": {"type": "ClusterIP", "ports": [{**_TWO[1], "nodePort": 30065}]}}, MERGE)  # fmt: skip  # noqa: E501
+    x.patch(
+        "ClusterIP with a node port",
+        path,
+        {"spec": {"type": "ClusterIP", "ports": [{**_TWO[1], "nodePort": 30065}]}},
+        MERGE,
+    )
     x.patch("ExternalName", path, {"spec": {"type": "ExternalName", "externalName": "example.com"}})
     x.patch("LoadBalancer from ExternalName", path, {"spec": {"type": _LB, "externalName": None}})
     x.patch("no node ports from now on", path, {"spec": {"allocateLoadBalancerNodePorts": False}})
@@ -183,7 +196,11 @@ def service_changes(x):
     x.patch("another class", path, {"spec": {"loadBalancerClass": "c/d"}})
     x.patch("affinity", path, {"spec": {"sessionAffinity": "ClientIP"}})
     x.patch("no affinity", path, {"spec": {"sessionAffinity": "None"}})
-    x.put("a put without allocated fields", path, service("web", *_TWO, type=_LB, loadBalancerClass="a/b"))  # fmt: skip  # noqa: E501
+    x.put(
+        "a put without allocated fields",
+        path,
+        service("web", *_TWO, type=_LB, loadBalancerClass="a/b"),
+    )
     for name, ingress in {
         "a name": [{"hostname": "a.example.com"}],
         "bad ip": [{"ip": "foo"}],
@@ -216,13 +233,22 @@ def nodes(x):
     taints("no key", {"effect": "NoSchedule"})
     taints("bad key", {"key": "a b", "effect": "NoSchedule"})
     taints("bad value", {"key": "x", "value": "a b", "effect": "NoSchedule"})
-    taints("twice", {"key": "x", "effect": "NoSchedule"}, {"key": "x", "effect": "NoSchedule", "value": "y"})  # fmt: skip  # noqa: E501
+    taints(
+        "twice",
+        {"key": "x", "effect": "NoSchedule"},
+        {"key": "x", "effect": "NoSchedule", "value": "y"},
+    )
     taints("two effects", {"key": "x", "effect": "NoSchedule"}, {"key": "x", "effect": "NoExecute"})
     x.patch("provider id", path, {"spec": {"providerID": "a.i-1"}})
     x.patch("another provider id", path, {"spec": {"providerID": "a.i-2"}})
     x.patch("no provider id", path, {"spec": {"providerID": None}})
     x.patch("pod cidr", path, {"spec": {"podCIDR": "10.1.0.0/24"}})
-    x.patch("another pod cidr", path, {"spec": {"podCIDR": "10.2.0.0/24", "podCIDRs": ["10.2.0.0/24"]}}, MERGE)  # fmt: skip  # noqa: E501
+    x.patch(
+        "another pod cidr",
+        path,
+        {"spec": {"podCIDR": "10.2.0.0/24", "podCIDRs": ["10.2.0.0/24"]}},
+        MERGE,
+    )
     x.post("bad pod cidr", NODES, node(x, "b", spec={"podCIDR": "foo"}))
     two = {"podCIDRs": ["10.1.0.0/24", "10.2.0.0/24"]}
     x.post("two pod cidrs", NODES, node(x, "b", spec=two))
@@ -233,9 +259,32 @@ def nodes(x):
     x.patch("bad quantity", f"{path}/status", {"status": status})
     twice = [{"type": "InternalIP", "address": "10.0.0.1"}] * 2
     x.patch("address twice", f"{path}/status", {"status": {"addresses": twice}}, MERGE)
-    x.patch("address text", f"{path}/status", {"status": {"addresses": [{"type": "InternalIP", "address": "x"}]}}, MERGE)  # fmt: skip  # noqa: E501
-    x.patch("a bad time", f"{path}/status", {"status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "x"}]}})  # fmt: skip  # noqa: E501
-    x.patch("a time in another zone", f"{path}/status", {"status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T02:00:00.5+02:00"}]}})  # fmt: skip  # noqa: E501
+    x.patch(
+        "address text",
+        f"{path}/status",
+        {"status": {"addresses": [{"type": "InternalIP", "address": "x"}]}},
+        MERGE,
+    )
+    x.patch(
+        "a bad time",
+        f"{path}/status",
+        {"status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "x"}]}},
+    )
+    x.patch(
+        "a time in another zone",
+        f"{path}/status",
+        {
+            "status": {
+                "conditions": [
+                    {
+                        "type": "Ready",
+                        "status": "True",
+                        "lastHeartbeatTime": "2026-01-01T02:00:00.5+02:00",
+                    }
+                ]
+            }
+        },
+    )
 
 
 TOPICS = (refused_services, service_defaults, service_changes, nodes)

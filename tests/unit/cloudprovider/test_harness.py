@@ -37,6 +37,8 @@ GOOD = oracles.View(
     balancers=(BALANCER,),
     foreign={"lb-9": "digest"},
     backends=frozenset({"i-1", "i-2"}),
+    nodes=frozenset({"n-1", "n-2"}),
+    members=frozenset({"n-1"}),
 )
 
 
@@ -69,6 +71,7 @@ def test_a_converged_cluster_violates_nothing():
         pytest.param(
             "O3", oracles.safe, but(services=(service(finalizers=()),)), id="no-finalizer"
         ),
+        pytest.param("O6", oracles.safe, but(nodes=frozenset({"n-2"})), id="node-deleted"),
         pytest.param("O7", oracles.converged, but(balancers=()), id="no-balancer"),
         pytest.param("O7", oracles.converged, balancer_but(listeners=OTHER_PORT), id="wrong-port"),
         pytest.param("O7", oracles.converged, balancer_but(listeners=STOPPED), id="stopped"),
