@@ -21,7 +21,8 @@ WHY = {
     "no anonymous users": "Where tokens are configured, a request without one is refused, as by "
     "most managed clusters (`--anonymous-auth=false`).",
     "routes first": "A path that no kind has is refused before anybody asks who is asking.",
-    "trusted administrators": "The sandbox shows whether a manifest grants enough. It guards nothing.",
+    "trusted administrators": "The sandbox shows whether a manifest grants enough. It guards "
+    "nothing.",
     "decision only": "Reviews answer the decision. Its reason in words, the id of the token and "
     "the time are for people who read audit logs.",
     "no union of rules": "They are listed as they stand in the roles, built-in ones shortened.",

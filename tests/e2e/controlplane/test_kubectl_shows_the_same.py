@@ -8,7 +8,6 @@ import shutil
 import subprocess
 
 import pytest
-from exchange import MERGE
 
 from cloudprovider.concurrency import current
 from cloudprovider.toolkit.webserver import TLSFiles
@@ -61,13 +60,12 @@ describe node kubectl-1
 taint node kubectl-1 b=c:NoExecute
 cordon kubectl-1
 get node kubectl-1
-explain service.spec.loadBalancerClass --recursive !?
 auth can-i patch services/status --as=ann !
 create configmap c --from-literal=a=b
 create secret generic s --from-literal=a=b
 create serviceaccount bot
 create token bot --duration=10m
-get configmap,secret,serviceaccount
+get configmap,secret
 get leases
 get events
 delete service web --wait=false
@@ -85,11 +83,11 @@ _MASKS = (
     (re.compile(r"\b10\.96\.\d+\.\d+\b"), "ADDRESS"),
     (re.compile(r"\b3[0-2]\d{3}\b"), "PORT"),
     (re.compile(r'resourceVersion: "\d+"'), "resourceVersion: VERSION"),
-    (re.compile(r"(?<=\s)\d+(\.\d+)?m?s?(?=\s|$)"), "N"),
-    (re.compile(r"https://127\.0\.0\.1:\d+"), "URL"),
-    (re.compile(r"node\.kubernetes\.io/not-ready:NoSchedule|- effect: NoSchedule\n\s+key: node.kubernetes.io/not-ready\n"), ""),
+    (re.compile(r"(?<=\s)\d+m?s(?=\s|$)"), "AGE"),
+    # A real server taints new nodes.
+    (re.compile(r"\n\s+node\.kubernetes\.io/not-ready:NoSchedule"), ""),
     (re.compile(r"[ \t]+"), " "),
-)  # fmt: skip
+)
 
 
 def masked(text):
@@ -123,11 +121,11 @@ def session(server, folder):
         for number, line in enumerate(COMMANDS.strip().splitlines()):
             command = ["kubectl", "-n", namespace, *line.removesuffix("!").split()]
             done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=30
+                command, env=environment, capture_output=True, text=True, timeout=30, check=False
             )
-            text = f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
-            found[f"{number}: {line}"] = masked(text)
-    server.request("PATCH", f"/api/v1/namespaces/{namespace}/services/web", {}, content_type=MERGE)
+            failed = line.endswith("!")
+            assert bool(done.returncode) == failed, f"{server.name}: {line}: {done.stderr}"
+            found[f"{number}: {line}"] = masked(done.stdout + done.stderr)
     return found
 
 
@@ -136,7 +134,4 @@ def test_the_same_session(embedded, real, tmp_path):
     folders = tmp_path / "embedded", tmp_path / "real"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         ours, theirs = pool.map(session, (embedded, real), folders)
-    different = {line: (ours[line], theirs[line]) for line in ours if ours[line] != theirs[line]}
-    for line, (a, b) in different.items():
-        print("#####", line, "\n", a, "\n-----\n", b)
-    assert different == {}
+    assert {line: ours[line] for line in ours if ours[line] != theirs[line]} == {}
