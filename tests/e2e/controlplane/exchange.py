@@ -8,6 +8,7 @@ ones different.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import re
@@ -46,6 +47,7 @@ class Exchange:
         self.ns = f"diff-{topic.replace('_', '-')}"
         self.answers: dict[str, object] = {}
         self._seen: dict[tuple[str, str], str] = {}
+        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._object = ""  # whose fields are being masked
         self._asked_ports: set[int] = set()
 
@@ -158,9 +160,19 @@ class Exchange:
                 self._note_ports(value)
 
     def _alias(self, kind, value):
-        pattern = re.compile(rf"{kind} \d+ of {re.escape(self._object)}")
-        known = sum(bool(pattern.fullmatch(alias)) for alias in self._seen.values())
-        return self._seen.setdefault((kind, value), f"{kind} {known + 1} of {self._object}")
+        if (kind, value) not in self._seen:
+            self._counts[kind, self._object] += 1
+            number = self._counts[kind, self._object]
+            self._seen[kind, value] = f"{kind} {number} of {self._object}"
+        return self._seen[kind, value]
+
+    def _forget_ports(self, spec):
+        """Forget those that the object gave up: another may get the same by chance."""
+        held = {("port", str(port.get("nodePort"))) for port in spec["ports"]}
+        held.add(("port", str(spec.get("healthCheckNodePort"))))
+        for key in [key for key in self._seen if key[0] == "port" and key not in held]:
+            if self._seen[key].endswith(f" of {self._object}"):
+                del self._seen[key]
 
     def _mask_event(self, event):
         if "type" not in event or "object" not in event:
@@ -195,6 +207,8 @@ class Exchange:
         if isinstance(meta, dict):
             self._object = meta.get("generateName") or meta.get("name") or outside
         masked = self._masked_fields(value)
+        if value.get("kind") == "Service" and (value.get("spec") or {}).get("ports"):
+            self._forget_ports(value["spec"])
         self._object = outside
         return masked
 

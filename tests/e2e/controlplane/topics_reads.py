@@ -129,7 +129,8 @@ def forms(x):
     x.post("new node", NODES, node(x, "b"))
     for n, reason in enumerate(("R", "S")):
         involved = {"kind": "Service", "name": "web", "namespace": x.ns}
-        event = {"metadata": {"name": f"e{n}"}, "involvedObject": involved, "reason": reason}
+        meta = {"name": f"e{n}", "labels": {"topic": x.ns}}
+        event = {"metadata": meta, "involvedObject": involved, "reason": reason}
         event |= {"message": "m", "type": "Normal", "count": n, "source": {"component": "c"}}
         x.post(f"event {n}", x.path("events"), event)
     x.post(
@@ -155,7 +156,7 @@ def forms(x):
     for name, path in {
         "services": services,
         "nodes": NODES + mine,
-        "events": x.path("events"),
+        "events": x.path("events") + mine,  # a real server tells of Services, too
         "leases": x.path("leases", "coordination.k8s.io"),
         "configmaps": x.path("configmaps"),
         "secrets": x.path("secrets"),
