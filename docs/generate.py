@@ -1,4 +1,4 @@
-"""Writes the pages of ``docs/reference/`` that the code itself can tell: ``make docs``.
+"""Writes what the code itself can tell, pages of ``docs/reference/`` and manifests: ``make docs``.
 
 A page is a function that returns its text. ``--check`` writes nothing; it names the pages that are
 not as the code says, and exits with 1. ``tests/unit/docs`` runs that check.
@@ -7,6 +7,7 @@ not as the code says, and exits with 1. ``tests/unit/docs`` runs that check.
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from generator import (
     flags,
     metrics,
     ram_policy,
+    rbac,
     service_annotations,
 )
 
@@ -32,6 +34,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "alicloud-emulator-actions.md": emulator_actions.page,
     "alicloud-ram-policy.md": ram_policy.page,
     "alicloud-ram-policy.json": ram_policy.policy,
+    "../../examples/rbac/one-account.yaml": rbac.one_account,
+    "../../examples/rbac/account-per-controller.yaml": rbac.account_per_controller,
 }
 
 
@@ -43,13 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = [name for name in PAGES if not _is_current(name)]
     if asked.check:
         for name in stale:
-            sys.stderr.write(f"docs/reference/{name} is stale: run `make docs`\n")
+            sys.stderr.write(f"{_shown(name)} is stale: run `make docs`\n")
         return 1 if stale else 0
     REFERENCE.mkdir(exist_ok=True)
     for name in stale:
         (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
-        sys.stdout.write(f"docs/reference/{name} written\n")
+        sys.stdout.write(f"{_shown(name)} written\n")
     return 0
+
+
+def _shown(name: str) -> str:
+    """The path of a page in the repository."""
+    return os.path.normpath(f"docs/reference/{name}")
 
 
 def _is_current(name: str) -> bool:
