@@ -55,6 +55,7 @@ class ExploringConcurrency(VirtualConcurrency):
         self.points = 0
         #: Names of the threads in the order in which they ran.
         self.trace: list[str] = []
+        self._calm = False
         self._draw = random.Random(f"{schedule.policy}-{schedule.seed}")  # noqa: S311 - repeats
         self._priorities: dict[int, float] = {}
         places = range(1, max(length, DEPTH) + 1)
@@ -67,14 +68,24 @@ class ExploringConcurrency(VirtualConcurrency):
         task = self.running()
         if task is None or task.killed:
             return
-        self.points += 1
-        if self.points == self.schedule.crash_at and task.process != "test":
-            self.kill(task.process)
-        if self.points in self._changes:
-            self._priorities[id(task)] = -float(self.points)
+        if not self._calm:
+            self._count(task)
         if self.others_ready():
             self.make_ready(task)
             self.give_way()
+
+    def _count(self, task: Task) -> None:
+        self.points += 1
+        if self.points in self._changes:
+            self._priorities[id(task)] = -float(self.points)
+        if self.points == self.schedule.crash_at:
+            self.calm()
+            if task.process != "test":
+                self.kill(task.process)
+
+    def calm(self) -> None:
+        """From here on nobody dies: what follows is recovery."""
+        self._calm = True
 
     def choose(self) -> Task:
         chosen = self._by_priority() if self.schedule.policy == "pct" else super().choose()
@@ -125,17 +136,17 @@ def explore(model: Model, count: int, *, first: int = 0) -> int:
     return len({tuple(_judge(model, one, length).trace) for one in schedules(count, first=first)})
 
 
-def explore_crashes(model: Model, *, seed: int = 0) -> int:
-    """Run ``model`` once for each of its switch points, killed there; how many there are.
+def explore_crashes(model: Model, *, seed: int = 0, step: int = 1) -> int:
+    """Run ``model`` once for every ``step``-th of its switch points, killed there; the runs.
 
     Raises:
         Refuted: it failed; the message names the schedule, the cause is what it raised.
 
     """
-    points = _judge(model, Schedule("random", seed)).points
-    for point in range(1, points + 1):
+    points = range(1, _judge(model, Schedule("random", seed)).points + 1, step)
+    for point in points:
         _judge(model, Schedule("random", seed, crash_at=point))
-    return points
+    return len(points)
 
 
 def _judge(model: Model, schedule: Schedule, length: int = 200) -> ExploringConcurrency:
