@@ -147,7 +147,7 @@ def same(before: Iterable[InventoryItem], now: Iterable[InventoryItem]) -> list[
 def without_nodes(
     items: Iterable[InventoryItem], instances: Iterable[EmulatedInstance]
 ) -> list[InventoryItem]:
-    """``items`` without what comes and goes with nodes: instances, and routes to those there are."""
+    """``items`` without what comes and goes with nodes: instances, and routes to them."""
     ids = {instance.instance_id for instance in instances}
     return [
         item
