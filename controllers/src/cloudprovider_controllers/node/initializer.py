@@ -17,6 +17,7 @@ from cloudprovider_controllers.node.decisions import (
     Initialization,
     initialization,
     is_uninitialized,
+    with_provider_id,
 )
 from cloudprovider_controllers.node.metrics import NodeMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
@@ -72,6 +73,8 @@ class Initializer:
         name = node.metadata.name
         if outcome is None or not is_uninitialized(node):
             return None
+        if isinstance(outcome, InstanceMetadata) and self._needs_provider_id:
+            outcome = with_provider_id(node, outcome)
         if isinstance(outcome, RetryLater):
             return Result(after=outcome.after)
         if isinstance(outcome, CloudProviderError):
@@ -90,7 +93,7 @@ class Initializer:
         return None
 
     def _initialize(self, node: Node, metadata: InstanceMetadata) -> None:
-        plan = initialization(node, metadata, needs_provider_id=self._needs_provider_id)
+        plan = initialization(node, metadata)
         for key in plan.refused_labels:
             logger.warning("node %s: label %s is not the provider's to set", node.key, key)
         for key in plan.kept_labels:
@@ -101,9 +104,7 @@ class Initializer:
             node = self._api.set_addresses(node, addresses)
 
         def again(current: Node) -> Initialization | None:
-            if not is_uninitialized(current):
-                return None
-            return initialization(current, metadata, needs_provider_id=self._needs_provider_id)
+            return initialization(current, metadata) if is_uninitialized(current) else None
 
         if self._api.initialize(node, again):
             self._observe(node)
