@@ -20,6 +20,7 @@ from cloudprovider_controllers.node.decisions import (
     with_provider_id,
 )
 from cloudprovider_controllers.node.metrics import NodeMetrics
+from cloudprovider_controllers.runtime.errors import Invalid
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_controllers.runtime.worker import Result
 
@@ -90,6 +91,9 @@ class Initializer:
             doing = "failed to get node modifiers from cloud provider"
             self._fail(node, doing, error)
             raise InitializationFailed(f"{doing}: {error}") from error
+        except Invalid as error:  # e.g. a label's value: it would be refused in silence for ever
+            self._fail(node, "failed to write what the cloud says", CloudProviderError(str(error)))
+            raise
         return None
 
     def _initialize(self, node: Node, metadata: InstanceMetadata) -> None:

@@ -149,6 +149,7 @@ def test_an_address_that_the_cloud_does_not_know_is_an_error(provided, cloud):
         "10.1.1.1,fd01::1,10.1.1.2",
         "10.1.1",
         "10.1.1.256",
+        "fe80::1%eth0",
     ],
 )
 def test_an_annotation_that_cannot_be_read_is_refused(text):

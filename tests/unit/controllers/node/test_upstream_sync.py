@@ -14,6 +14,7 @@ from cloudprovider.interface import InstanceMetadata
 from cloudprovider.legacy import Instances, InstancesAdapter, Zone, Zones
 from cloudprovider.models import Taint
 from cloudprovider.testing.builders import make_addresses
+from cloudprovider_controllers.runtime.resources import EVENTS
 
 UNINITIALIZED = Taint(
     key="node.cloudprovider.kubernetes.io/uninitialized", value="true", effect="NoSchedule"
@@ -262,8 +263,23 @@ def test_a_tainted_node_is_initialised(play, sent, old, facts, node, after):
             "application/strategic-merge-patch+json",
         ]
         assert world.events() == [("Normal", "Synced", "Node synced successfully")]
+        check_event(world, found)
 
     play(scene)
+
+
+def check_event(world, node):
+    [event] = world.user.list(EVENTS)
+    raw = world.user.get_raw(EVENTS, event.metadata.name, "default")
+    assert raw["involvedObject"].pop("resourceVersion")
+    assert raw["involvedObject"] == {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": node.metadata.name,
+        "uid": node.metadata.uid,
+    }
+    assert raw["source"] == {"component": "cloud-node-controller"}
+    assert raw["reportingComponent"] == "cloud-node-controller"
 
 
 @pytest.mark.parametrize(("old", "facts", "node", "complaint"), LEFT_TAINTED)

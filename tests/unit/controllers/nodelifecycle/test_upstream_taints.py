@@ -50,10 +50,11 @@ def writes_of(stage, sent, *, ready, taints):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param([OTHER, WITH_VALUE], None, **case("TestTaintExists/taint exists")),
+        pytest.param([OTHER, OURS], None, **case("TestTaintExists/taint exists")),
         pytest.param([OTHER], [OTHER, OURS], **case("TestTaintExists/different key")),
         pytest.param([OTHER_EFFECT], [OTHER_EFFECT, OURS],
                      **case("TestTaintExists/different effect")),
+        pytest.param([OTHER, WITH_VALUE], None, id="with another value it does the same"),
     ],
 )  # fmt: skip
 def test_the_taint_is_added_once_where_it_is_missing(stage, sent, before, after):
