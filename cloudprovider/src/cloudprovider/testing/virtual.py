@@ -17,7 +17,7 @@ import heapq
 import itertools
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import greenlet
 
@@ -140,7 +140,7 @@ class VirtualConcurrency(concurrency.Concurrency):
                 self._now = max(self._now, when)
                 task.timed_out = True
                 self.make_ready(task)
-        task = self._next()
+        task = self.choose()
         task.queued = False
         if not task.is_alive():
             return
@@ -148,7 +148,8 @@ class VirtualConcurrency(concurrency.Concurrency):
         task.greenlet.switch()
         self._current = None
 
-    def _next(self) -> Task:
+    def choose(self) -> Task:
+        """Take the thread that runs next out of those that can; at least one can."""
         if self._schedule is None or len(self._ready) == 1:
             return self._ready.popleft()
         self._ready.rotate(-self._schedule.randrange(len(self._ready)))
@@ -225,6 +226,28 @@ class VirtualConcurrency(concurrency.Concurrency):
         if task.is_alive() and not task.queued:
             task.queued = True
             self._ready.append(task)
+
+    def switch_point(self) -> None:
+        """Called by the primitives where another thread could go on; here none does."""
+
+    def ready(self) -> Sequence[Task]:
+        """The threads that can run, the running one left out."""
+        return self._ready
+
+    def others_ready(self) -> bool:
+        """Whether any other thread can run now."""
+        return bool(self._ready)
+
+    def take(self, task: Task) -> None:
+        """Take ``task`` out of the threads that can run."""
+        self._ready.remove(task)
+
+    def give_way(self) -> None:
+        """Let another thread run; the calling one is ready, and goes on when it is chosen."""
+        task = self.current_task()
+        self.hub_greenlet.switch()
+        if task.killed:
+            raise Killed
 
     def block(self, timeout: float | None) -> bool:
         """Give way until :meth:`make_ready`; False when ``timeout`` seconds passed first."""

@@ -85,7 +85,8 @@ class Budget:
     """The calls that one API may take: additive increase, multiplicative decrease (AIMD).
 
     Callers are served in the order in which they ask. A refusal for rate halves the rate and
-    pauses everyone; many refusals of calls that were in flight together count once.
+    pauses everyone, those too who wait for their turn already: they queue anew. Many refusals of
+    calls that were in flight together count once.
     """
 
     def __init__(self, rate: Rate, *, concurrency: Concurrency | None = None) -> None:
@@ -97,6 +98,8 @@ class Budget:
         self._updated = self._concurrency.monotonic()
         self._paused_until = self._updated
         self._refusals = 0
+        #: Counts pauses: who was given a turn before one has lost it.
+        self._pauses = 0
 
     @property
     def rate(self) -> float:
@@ -114,15 +117,25 @@ class Budget:
             Throttled: it would take longer than ``limit``; nothing was taken from the budget.
 
         """
-        with self._lock:
-            now = self._refill()
-            wait = max(0.0, (1.0 - self._tokens) / self._rate, self._paused_until - now)
-            if wait > limit:
-                raise Throttled("the budget for this API is used up", after=wait)
-            self._tokens -= 1.0
-        if wait > 0.0:
+        waited = 0.0
+        while True:
+            with self._lock:
+                wait, pauses = self._wait(), self._pauses
+                if waited + wait > limit:
+                    raise Throttled("the budget for this API is used up", after=wait)
+                self._tokens -= 1.0
+            if wait <= 0.0:
+                return waited
             (sleep or self._concurrency.sleep)(wait)
-        return wait
+            waited += wait
+            with self._lock:
+                if pauses == self._pauses:
+                    return waited
+
+    def _wait(self) -> float:
+        now = self._refill()
+        pause = max(0.0, self._paused_until - now)
+        return pause + max(0.0, (1.0 - self._tokens) / self._rate)
 
     def throttled(self, after: float | None = None) -> None:
         """The cloud refused a call for rate, and asked to wait ``after`` seconds if not None."""
@@ -135,7 +148,8 @@ class Budget:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._refusals)
             self._refusals += 1
             self._rate = max(self._limits.floor, self._rate / 2.0)
-            self._tokens = min(self._tokens, 1.0)
+            self._tokens = 1.0  # for whoever goes first after the pause
+            self._pauses += 1
             self._paused_until = now + (pause if after is None else after)
 
     def succeeded(self) -> None:
@@ -146,11 +160,12 @@ class Budget:
 
     def _refill(self) -> float:
         now = self._concurrency.monotonic()
-        passed, self._updated = now - self._updated, now
-        self._tokens = min(self._limits.burst, self._tokens + passed * self._rate)
-        if now > self._paused_until:
-            gained = min(passed, now - self._paused_until) * self._limits.recover
-            self._rate = min(self._limits.per_second, self._rate + gained)
+        # A pause adds nothing: those who wait for its end must not all go at once then.
+        counted = max(0.0, now - max(self._updated, self._paused_until))
+        self._updated = now
+        self._tokens = min(self._limits.burst, self._tokens + counted * self._rate)
+        gained = counted * self._limits.recover
+        self._rate = min(self._limits.per_second, self._rate + gained)
         return now
 
 

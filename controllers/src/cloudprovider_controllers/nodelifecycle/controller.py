@@ -33,6 +33,7 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
     concern,
     identity,
     may_concern,
+    mixed,
 )
 from cloudprovider_controllers.nodelifecycle.metrics import LifecycleMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
@@ -164,7 +165,7 @@ class NodeLifecycleController:
         due = self._due(unready)
         asked: list[Node] = []
         silent: list[str] = []
-        for batch in chunks(due, self._options.node_batch_size):
+        for batch in chunks(mixed(due), self._options.node_batch_size):
             if self._stop.is_set():
                 break
             silent += self._ask_batch(batch)
