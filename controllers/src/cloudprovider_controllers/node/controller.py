@@ -24,6 +24,7 @@ from cloudprovider_controllers.context import (
 )
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.node.decisions import (
+    identity,
     is_foreign,
     is_uninitialized,
     needs_work,
@@ -168,6 +169,7 @@ class NodeController:
         """Ask about the batch at once, then write each node's result on its own."""
         nodes = [node for key in batch if (node := self._nodes.store.get(key))]
         waiting = [node for node in nodes if is_uninitialized(node) and not self._foreign(node)]
+        asked = {node.key: identity(node) for node in waiting}
         outcomes = metadata_of(self._instances, waiting, self._askers)
 
         def reconcile(key: str) -> Result | None:
@@ -175,10 +177,11 @@ class NodeController:
             if node is None or self._foreign(node):
                 return None
             try:
-                if key in outcomes:
+                if asked.get(key) == identity(node):
                     return self._initializer.finish(node, outcomes[key])
                 if is_uninitialized(node):
-                    return Result(after=self._options.node_batch_window)  # tainted meanwhile
+                    # Tainted meanwhile, or another one now: the answer may be about its namesake.
+                    return Result(after=self._options.node_batch_window)
                 self._refresher.copy_labels(node)
             except WritesStopped:
                 return Result(after=1.0)

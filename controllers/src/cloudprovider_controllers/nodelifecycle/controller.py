@@ -22,6 +22,7 @@ from cloudprovider_controllers.context import (
     write_guard,
 )
 from cloudprovider_controllers.node.api import NodeApi
+from cloudprovider_controllers.node.decisions import identity
 from cloudprovider_controllers.node.lookup import Askers, claims, states_of
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.nodelifecycle.answers import Known, Verdict, reason
@@ -31,7 +32,6 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
     Missing,
     choose,
     concern,
-    identity,
     may_concern,
     mixed,
 )
