@@ -50,6 +50,11 @@ def is_uninitialized(node: Node) -> bool:
     return has_taint(node, UNINITIALIZED)
 
 
+def identity(node: Node) -> tuple[str, str]:
+    """What an answer of the cloud is about: a Node of this UID, with this provider id."""
+    return node.metadata.uid, node.spec.provider_id or ""
+
+
 def stable_label_changes(node: Node) -> dict[str, str]:
     """The stable labels to set so that they equal their beta forms (3.2.5)."""
     labels = node.metadata.labels or {}
@@ -183,8 +188,3 @@ def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
 def is_foreign(node: Node, *, claimed: bool) -> bool:
     """Whether ``node`` belongs to another provider: it has a provider id and nobody claims it."""
     return bool(node.spec.provider_id) and not claimed
-
-
-def identity(node: Node) -> tuple[str, str]:
-    """What an answer of the cloud is about: a Node of this UID, with this provider id."""
-    return node.metadata.uid, node.spec.provider_id or ""
