@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from cloudprovider.concurrency import Event
-from cloudprovider.errors import CloudProviderError, unexpected
+from cloudprovider.errors import CloudProviderError, NotFound, unexpected
 from cloudprovider.models import LoadBalancerStatus, Node, NodeAddress, Service
 
 _T = TypeVar("_T")
@@ -214,7 +214,10 @@ class InstancesV2(abc.ABC):
             raise CloudProviderError(
                 f"instance_exists answered {type(exists).__name__}, not a bool"
             )
-        return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
+        try:
+            return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
+        except NotFound as error:  # a node is not deleted on an answer that contradicts another
+            raise CloudProviderError(f"an instance that exists was not found: {error}") from error
 
 
 def _outcome(ask: Callable[[Node], _T], node: Node) -> _T | CloudProviderError:

@@ -24,13 +24,14 @@ from cloudprovider_controllers.context import (
 )
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.node.decisions import (
+    identity,
     is_foreign,
     is_uninitialized,
     needs_work,
     work_changed,
 )
 from cloudprovider_controllers.node.initializer import Initializer
-from cloudprovider_controllers.node.lookup import claims, metadata_of
+from cloudprovider_controllers.node.lookup import Askers, claims, metadata_of
 from cloudprovider_controllers.node.metrics import NodeMetrics
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.node.refresher import Refresher
@@ -88,7 +89,10 @@ class NodeController:
             needs_provider_id=not isinstance(instances, InstancesAdapter),
             concurrency=concurrency,
         )
-        self._refresher = Refresher(self._api, instances)
+        syncs = context.options.concurrent_node_syncs
+        self._refreshers = context.options.concurrent_node_status_updates or syncs
+        self._askers = Askers(syncs, concurrency)
+        self._refresher = Refresher(self._api, instances, Askers(self._refreshers, concurrency))
         self._refreshing_since: float | None = None
         self._threads: dict[str, Thread] = {}
 
@@ -165,17 +169,19 @@ class NodeController:
         """Ask about the batch at once, then write each node's result on its own."""
         nodes = [node for key in batch if (node := self._nodes.store.get(key))]
         waiting = [node for node in nodes if is_uninitialized(node) and not self._foreign(node)]
-        outcomes = metadata_of(self._instances, waiting)
+        asked = {node.key: identity(node) for node in waiting}
+        outcomes = metadata_of(self._instances, waiting, self._askers)
 
         def reconcile(key: str) -> Result | None:
             node = self._nodes.store.get(key)
             if node is None or self._foreign(node):
                 return None
             try:
-                if key in outcomes:
+                if asked.get(key) == identity(node):
                     return self._initializer.finish(node, outcomes[key])
                 if is_uninitialized(node):
-                    return Result(after=self._options.node_batch_window)  # tainted meanwhile
+                    # Tainted meanwhile, or another one now: the answer may be about its namesake.
+                    return Result(after=self._options.node_batch_window)
                 self._refresher.copy_labels(node)
             except WritesStopped:
                 return Result(after=1.0)
@@ -219,8 +225,7 @@ class NodeController:
         for_each(
             changes,
             self._refresher.apply,
-            workers=self._options.concurrent_node_status_updates
-            or self._options.concurrent_node_syncs,
+            workers=self._refreshers,
             name="node-status-worker",
             concurrency=self._concurrency,
         )

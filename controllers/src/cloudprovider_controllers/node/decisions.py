@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
-from cloudprovider.interface import InstanceMetadata
+from cloudprovider.interface import InstanceMetadata, MetadataOutcome
 from cloudprovider.models import Node, Taint
 from cloudprovider_controllers.node.addresses import (
     PROVIDED_NODE_IP,
@@ -48,6 +48,11 @@ def without_taint(taints: Sequence[Taint] | None, key: str) -> tuple[Taint, ...]
 def is_uninitialized(node: Node) -> bool:
     """Whether ``node`` waits for this controller."""
     return has_taint(node, UNINITIALIZED)
+
+
+def identity(node: Node) -> tuple[str, str]:
+    """What an answer of the cloud is about: a Node of this UID, with this provider id."""
+    return node.metadata.uid, node.spec.provider_id or ""
 
 
 def stable_label_changes(node: Node) -> dict[str, str]:
@@ -121,25 +126,23 @@ class Initialization:
     kept_labels: Sequence[str] = ()  #: left as the node has them
 
 
-def initialization(
-    node: Node, metadata: InstanceMetadata, *, needs_provider_id: bool = True
-) -> Initialization:
-    """How to initialise ``node`` with ``metadata`` (3.2.3).
+def with_provider_id(node: Node, metadata: InstanceMetadata) -> MetadataOutcome:
+    """``metadata``, or the error that neither it nor ``node`` has a provider id (3.2.6)."""
+    if node.spec.provider_id or metadata.provider_id:
+        return metadata
+    name = node.metadata.name
+    return CloudProviderError(f"cloud provider does not set node provider ID for node {name}")
 
-    Args:
-        node: The uninitialised node.
-        metadata: What the cloud knows about its instance.
-        needs_provider_id: False for a cloud of the old interface that has no instance ids.
+
+def initialization(node: Node, metadata: InstanceMetadata) -> Initialization:
+    """How to initialise ``node``, which is not, with ``metadata`` of its instance (3.2.3).
 
     Raises:
         InvalidConfiguration: the annotation with the kubelet's address cannot be read, or the
             cloud does not know that address.
-        CloudProviderError: neither the node nor the cloud has a provider id.
 
     """
     name = node.metadata.name
-    if needs_provider_id and not (node.spec.provider_id or metadata.provider_id):
-        raise CloudProviderError(f"cloud provider does not set node provider ID for node {name}")
     provided = provided_node_ip(node)
     if provided is not None:
         try:

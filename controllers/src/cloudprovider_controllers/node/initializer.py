@@ -17,8 +17,10 @@ from cloudprovider_controllers.node.decisions import (
     Initialization,
     initialization,
     is_uninitialized,
+    with_provider_id,
 )
 from cloudprovider_controllers.node.metrics import NodeMetrics
+from cloudprovider_controllers.runtime.errors import Invalid
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_controllers.runtime.worker import Result
 
@@ -72,6 +74,8 @@ class Initializer:
         name = node.metadata.name
         if outcome is None or not is_uninitialized(node):
             return None
+        if isinstance(outcome, InstanceMetadata) and self._needs_provider_id:
+            outcome = with_provider_id(node, outcome)
         if isinstance(outcome, RetryLater):
             return Result(after=outcome.after)
         if isinstance(outcome, CloudProviderError):
@@ -87,10 +91,13 @@ class Initializer:
             doing = "failed to get node modifiers from cloud provider"
             self._fail(node, doing, error)
             raise InitializationFailed(f"{doing}: {error}") from error
+        except Invalid as error:  # e.g. a label's value: it would be refused in silence for ever
+            self._fail(node, "failed to write what the cloud says", CloudProviderError(str(error)))
+            raise
         return None
 
     def _initialize(self, node: Node, metadata: InstanceMetadata) -> None:
-        plan = initialization(node, metadata, needs_provider_id=self._needs_provider_id)
+        plan = initialization(node, metadata)
         for key in plan.refused_labels:
             logger.warning("node %s: label %s is not the provider's to set", node.key, key)
         for key in plan.kept_labels:
@@ -101,9 +108,7 @@ class Initializer:
             node = self._api.set_addresses(node, addresses)
 
         def again(current: Node) -> Initialization | None:
-            if not is_uninitialized(current):
-                return None
-            return initialization(current, metadata, needs_provider_id=self._needs_provider_id)
+            return initialization(current, metadata) if is_uninitialized(current) else None
 
         if self._api.initialize(node, again):
             self._observe(node)

@@ -22,7 +22,8 @@ from cloudprovider_controllers.context import (
     write_guard,
 )
 from cloudprovider_controllers.node.api import NodeApi
-from cloudprovider_controllers.node.lookup import claims, states_of
+from cloudprovider_controllers.node.decisions import identity
+from cloudprovider_controllers.node.lookup import Askers, claims, states_of
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.nodelifecycle.answers import Known, Verdict, reason
 from cloudprovider_controllers.nodelifecycle.changes import NodeChanges
@@ -31,7 +32,6 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
     Missing,
     choose,
     concern,
-    identity,
     may_concern,
     mixed,
 )
@@ -186,7 +186,8 @@ class NodeLifecycleController:
     def _ask_batch(self, batch: Sequence[Node]) -> list[str]:
         """Ask about ``batch`` at once; why there is no answer, for each node that has none."""
         asked = self._concurrency.monotonic()
-        outcomes = states_of(self._instances, batch)
+        askers = Askers(self._options.concurrent_node_syncs, self._concurrency)
+        outcomes = states_of(self._instances, batch, askers)
         answered = self._concurrency.monotonic()
         silent = []
         for node in batch:

@@ -81,11 +81,6 @@ def without_shutdown(node: Node) -> list[Taint] | None:
     return patches.without_taint(node.spec.taints, SHUTDOWN.key, SHUTDOWN.effect)
 
 
-def identity(node: Node) -> tuple[str, str]:
-    """What an answer of the cloud is about: a Node of this UID, with this provider id."""
-    return node.metadata.uid, node.spec.provider_id or ""
-
-
 def mixed(nodes: Sequence[Node]) -> list[Node]:
     """``nodes`` in an order that has nothing to do with what they have in common.
 

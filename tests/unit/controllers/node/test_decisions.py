@@ -22,6 +22,7 @@ from cloudprovider_controllers.node.decisions import (
     refreshed_labels,
     split_labels,
     stable_label_changes,
+    with_provider_id,
     without_taint,
     work_changed,
 )
@@ -150,13 +151,20 @@ def test_provider_id(on_node, from_cloud, expected):
     assert initialization(node, metadata(provider_id=from_cloud)).provider_id == expected
 
 
-def test_without_any_provider_id_the_taint_stays():
-    with pytest.raises(CloudProviderError, match="does not set node provider ID for node node-1"):
-        initialization(make_node(**TAINTED), metadata(provider_id=""))
+def test_without_any_provider_id_there_is_no_metadata():
+    found = with_provider_id(make_node(**TAINTED), metadata(provider_id=""))
+    assert isinstance(found, CloudProviderError)
+    assert "does not set node provider ID for node node-1" in str(found)
+
+
+@pytest.mark.parametrize(("on_node", "from_cloud"), [("p://0", ""), ("", "p://1")])
+def test_one_provider_id_is_enough(on_node, from_cloud):
+    facts = metadata(provider_id=from_cloud)
+    assert with_provider_id(make_node(provider_id=on_node), facts) is facts
 
 
 def test_an_old_cloud_without_ids_can_still_initialise():
-    plan = initialization(make_node(**TAINTED), metadata(provider_id=""), needs_provider_id=False)
+    plan = initialization(make_node(**TAINTED), metadata(provider_id=""))
     assert plan.provider_id is None
     assert plan.taints == ()
 
