@@ -76,6 +76,8 @@ class ControllerOptions:
     """Node changes this close together are one change for the load balancers."""
     node_burst_limit: float = 5.0
     """The longest that a burst of node changes is collected."""
+    node_compare_period: float = 300.0
+    """Backends wanted and last sent are compared at least this often, without any call."""
     service_verify_period: float = 21600.0
     """Load balancers are compared with the cloud again after this to twice this; 0 = never."""
     route_reconciliation_period: float = 300.0
