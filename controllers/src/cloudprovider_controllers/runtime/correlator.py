@@ -110,9 +110,7 @@ class Correlator:
             return Decision("drop", key, text, series)
         return Decision("count" if series.name else "create", key, text, series)
 
-    def _aggregate(
-        self, subject: Subject, topic: str, message: str, now: float
-    ) -> tuple[Key, str]:
+    def _aggregate(self, subject: Subject, topic: str, message: str, now: float) -> tuple[Key, str]:
         similar = self._similar.find(subject, _Similar(set(), now))
         if now - similar.last > SIMILAR_SECONDS:
             similar.messages.clear()
