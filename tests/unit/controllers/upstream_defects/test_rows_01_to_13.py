@@ -4,6 +4,8 @@ One test for each row of ``spec/ccm-core.md`` 6.2, in order, on the real control
 and the embedded API server. Row 12 and others about the process: ``tests/unit/manager``.
 """
 
+import itertools
+
 import pytest
 
 from cloudprovider.errors import CloudProviderError, RetryLater, Throttled
@@ -317,7 +319,7 @@ def test_row_11_a_failed_update_of_backends_is_retried_alone_and_ever_slower(pla
         assert world.cloud.count("ensure_load_balancer") == 0
         assert world.cloud.count("update_load_balancer", "default/b") == 1
         calls = [c.started for c in world.cloud.called("update_load_balancer", "default/a")]
-        waits = [round(later - earlier) for earlier, later in zip(calls, calls[1:], strict=False)]
+        waits = [round(later - earlier) for earlier, later in itertools.pairwise(calls)]
         assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
     play(scene)
