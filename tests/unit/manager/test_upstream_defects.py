@@ -13,7 +13,7 @@ from cloudprovider_manager.access import Access
 from cloudprovider_manager.app import Manager
 from cloudprovider_manager.election import Election
 from cloudprovider_manager.endpoints import ENCRYPTED, Endpoints
-from cloudprovider_manager.flags import FlagError
+from cloudprovider_manager.flags import FlagError, Status, declared
 from cloudprovider_manager.main import main
 from cloudprovider_manager.monitoring import Monitoring
 from cloudprovider_manager.options import Options
@@ -216,7 +216,7 @@ class TestRow37:
         world.run(script)
 
     @pytest.mark.defect(37)
-    @pytest.mark.gap("leader loss means exit 1")
+    @pytest.mark.gap("leader loss ⇒ exit 1")
     def test_row_37_and_its_process_ends_with_1(self, world):
         ended = []
 
@@ -234,3 +234,88 @@ class TestRow37:
         assert world.codes == {"one": 1}
         assert ended[0] < 3  # --leader-elect-retry-period; upstream works on for 10 s
         assert world.api.holder() == "another"
+
+
+CONTROLLERS = {
+    "cloud-node-controller": "cloud-node",
+    "cloud-node-lifecycle-controller": "cloud-node-lifecycle",
+    "service-lb-controller": "service",
+    "node-route-controller": "route",
+}
+
+
+@pytest.mark.gap("--controllers × 4 names × alias × minus")  # noqa: RUF001
+@pytest.mark.parametrize("alias", [False, True], ids=["name", "alias"])
+@pytest.mark.parametrize("minus", [False, True], ids=["plus", "minus"])
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_each_controller_is_chosen_by_name_and_alias(world, name, minus, alias):
+    """What runs, as the health checks of a leader tell."""
+    item = CONTROLLERS[name] if alias else name
+    chosen = ("*", f"-{item}") if minus else (item,)
+    others = {other for other in CONTROLLERS if other != name}
+    running = []
+
+    def script():
+        manager = world.start(
+            cloud=FakeCloud(concurrency=world.time),
+            controllers=chosen,
+            cluster_cidr=("10.244.0.0/16",),
+        )
+        world.time.sleep(1)
+        running.extend(check.name for check in manager.health.checks("livez"))
+        world.stops["one"].set()
+        world.time.sleep(5)
+
+    world.run(script)
+    assert set(running) & set(CONTROLLERS) == (others if minus else {name})
+    assert world.codes == {"one": 0}
+
+
+OLD_FLAGS = [flag for flag in declared(Options).values() if flag.status is not Status.ACTIVE]
+#: One value that each kind takes.
+SAMPLES = {
+    flag.name: {"bool": "true", "duration": "3s", "int": "1"}.get(
+        flag.kind.name, flag.kind.format(flag.default)
+    )
+    for flag in OLD_FLAGS
+}
+
+
+@pytest.mark.gap("every deprecated flag")
+@pytest.mark.parametrize("flag", OLD_FLAGS, ids=lambda flag: flag.name)
+def test_an_old_flag_starts_with_one_warning_and_is_refused_when_strict(stub, tmp_path, flag):
+    value = SAMPLES[flag.name] or "127.0.0.1"
+    if flag.kind.name == "path":
+        (tmp_path / "file").write_text("{}")
+        value = str(tmp_path / "file")
+    typed = f"--{flag.name}={value}"
+    warnings = [
+        text
+        for text in command.read(["--cloud-provider=stub", typed]).warnings
+        if text.startswith(f"flag --{flag.name} ")
+    ]
+    assert len(warnings) == 1
+    assert flag.note in warnings[0]
+    refused = [text for text in problems(typed, "--strict-flags") if f"--{flag.name}" in text]
+    assert len(refused) == 1
+
+
+@pytest.mark.gap("API server down at start (10s)")
+def test_an_api_server_that_comes_ten_seconds_late_is_waited_for(world):
+    cloud = FakeCloud(concurrency=world.time)
+
+    def script():
+        world.api.down = True
+        manager = world.start(cloud=cloud)
+        world.time.sleep(10)
+        assert (cloud.initialized, world.codes) == (False, {})
+        assert manager.health.report("livez")[0] == 200  # nothing that a restart would mend
+        world.api.down = False
+        world.time.sleep(10)
+        assert cloud.initialized
+        assert manager.health.report("readyz")[0] == 200
+        world.stops["one"].set()
+        world.time.sleep(5)
+
+    world.run(script)
+    assert world.codes == {"one": 0}

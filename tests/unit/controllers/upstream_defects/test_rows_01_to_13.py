@@ -73,7 +73,7 @@ def test_row_02_dual_stack_addresses_cost_no_empty_patch(play):
 
 
 @pytest.mark.defect(3)
-@pytest.mark.gap("failed route creation")
+@pytest.mark.gap("failed route creation in watch mode")
 def test_row_03_a_route_that_failed_is_tried_again_without_a_node_event(play):
     def scene(world):
         world.cloud.fail("create_route", CloudProviderError("full"), times=2)
@@ -89,7 +89,7 @@ def test_row_03_a_route_that_failed_is_tried_again_without_a_node_event(play):
 
 
 @pytest.mark.defect(4)
-@pytest.mark.gap("CIDR moved between nodes")
+@pytest.mark.gap("parallel delete/create of one CIDR moved between nodes")
 def test_row_04_a_range_that_moves_is_deleted_before_it_is_created(play):
     def scene(world):
         join(world, "node-1", pod_cidrs=["10.244.1.0/24"])
@@ -161,7 +161,7 @@ def test_row_06_an_empty_cache_deletes_no_route(play):
 
 
 @pytest.mark.defect(7)
-@pytest.mark.gap("node delete with a UID precondition")
+@pytest.mark.gap("node delete with UID precondition")
 def test_row_07_a_node_that_registered_anew_is_not_deleted_for_its_namesake(play):
     def scene(world):
         old = join(world, ready="Unknown")
@@ -246,7 +246,7 @@ class TestRow08:
 
 
 @pytest.mark.defect(9)
-@pytest.mark.gap("finalizer removal with another one present or added meanwhile")
+@pytest.mark.gap("finalizer removal with another finalizer present and added concurrently")
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_row_09_removing_our_finalizer_keeps_anothers(play, when):
     def scene(world):
@@ -281,7 +281,7 @@ def test_row_09_removing_our_finalizer_keeps_anothers(play, when):
 
 
 @pytest.mark.defect(10)
-@pytest.mark.gap("RetryError on the delete path")
+@pytest.mark.gap("RetryError on delete path")
 @pytest.mark.parametrize("method", ["get_load_balancer", "ensure_load_balancer_deleted"])
 def test_row_10_later_is_honoured_while_deleting_and_is_no_warning(play, method):
     def scene(world):
@@ -304,7 +304,7 @@ def test_row_10_later_is_honoured_while_deleting_and_is_no_warning(play, method)
 
 
 @pytest.mark.defect(11)
-@pytest.mark.gap("retry timing 5,10,…,300")
+@pytest.mark.gap("retry timing with a fake clock (5,10,…,300)")
 def test_row_11_a_failed_update_of_backends_is_retried_alone_and_ever_slower(play):
     def scene(world):
         world.add_node()

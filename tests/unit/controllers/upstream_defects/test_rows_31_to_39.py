@@ -85,7 +85,7 @@ def test_row_31_a_service_handed_over_and_made_anew_does_not_loop(play):
 
 
 @pytest.mark.defect(32)
-@pytest.mark.gap("409 storms on node writes")
+@pytest.mark.gap("409 storms on node PUT")
 @pytest.mark.parametrize("conflicts", [1, 6])
 def test_row_32_a_conflict_of_a_label_patch_is_tried_again(play, conflicts):
     def scene(world):
@@ -106,7 +106,7 @@ class TestRow33:
     """What upstream's own tests only seem to check."""
 
     @pytest.mark.defect(33)
-    @pytest.mark.gap("NetworkUnavailable after a reconcile")
+    @pytest.mark.gap("NetworkUnavailable conditions after reconcile")
     def test_row_33_conditions_are_what_the_pass_came_to(self, play):
         def scene(world):
             world.cloud.fail("create_route", CloudProviderError("no"), key="10.244.2.0/24")
