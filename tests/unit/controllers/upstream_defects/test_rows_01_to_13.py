@@ -354,6 +354,7 @@ def test_row_13_nothing_is_remembered_of_services_that_are_gone(play):
             for index in range(5):
                 world.delete_service(f"s{round_}-{index}")
             world.wait(3)
+        assert world.cloud.count("ensure_load_balancer_deleted") == 15
         controller = manager.running[0].healthy.__self__
         assert controller._states.items() == []
         assert (controller._finished, controller._alive) == ({}, {})

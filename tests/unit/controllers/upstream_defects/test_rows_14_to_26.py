@@ -158,17 +158,19 @@ def test_row_18_a_restart_writes_nothing_and_serves_new_services_first(play):
         before, events = versions(world), len(world.events())
         first.stop.set()
         world.wait(1)
-        world.add_service("fresh")
+        world.add_service("zz-new")
         world.cloud.latency["ensure_load_balancer"] = 0.05
         world.forget()
         began = world.hub.monotonic()
         world.start("service", settle=10)
         calls = world.cloud.called("ensure_load_balancer")
-        assert calls[0].key == "default/fresh"
+        assert calls[0].key == "default/zz-new"
         assert (len(calls), world.cloud.count()) == (101, 101)
         assert world.cloud.writes == 1
+        # One list spared a proof for each of those that were there.
+        assert {request.rpartition(" ")[2] for request in world.requests()} == {"default/zz-new"}
         now = versions(world)
-        fresh = now.pop("default/fresh")
+        fresh = now.pop("default/zz-new")
         assert (now, fresh != "") == (before, True)
         assert len(world.events()) == events + 2
         # Many at once: 100 calls of 50 ms one after the other would be 5 s.
