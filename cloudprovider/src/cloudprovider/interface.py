@@ -91,6 +91,17 @@ class Interface(abc.ABC):
         return (node.spec.provider_id or "").startswith(f"{self.provider_name()}://")
 
 
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a cheap look at all load balancers of a cluster found; a hint, no proof."""
+
+    #: What is no longer as it was left, in words, by UID of the Service.
+    drifted: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Load balancers marked as this cluster's whose Service is none of those given: whose each was,
+    #: as far as it says, by id.
+    orphans: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
 class LoadBalancer(abc.ABC):
     """Exposes Services of type LoadBalancer. Every method is idempotent.
 
@@ -126,6 +137,16 @@ class LoadBalancer(abc.ABC):
     @abc.abstractmethod
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
         """Delete the balancer and all its parts. No error if nothing is there."""
+
+    def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:  # noqa: ARG002
+        """Look for what somebody changed or left in the cloud. Reads only, and few: by pages.
+
+        Asked every few minutes with every Service there is, of any type. A Service that is reported
+        is ensured again, which finds out what is so; one that this process never ensured, or that
+        a call is under way for, need not be. None: the cloud cannot tell cheaply, or this provider
+        does not; each load balancer is then ensured again at long intervals only.
+        """
+        return None
 
     def backend_nodes_changed(
         self,

@@ -76,8 +76,12 @@ class ControllerOptions:
     """Node changes this close together are one change for the load balancers."""
     node_burst_limit: float = 5.0
     """The longest that a burst of node changes is collected."""
+    node_compare_period: float = 300.0
+    """Backends wanted and last sent are compared at least this often, without any call."""
     service_verify_period: float = 21600.0
     """Load balancers are compared with the cloud again after this to twice this; 0 = never."""
+    service_survey_period: float = 300.0
+    """A provider that can tell cheaply is asked this often what was changed; 0 = never."""
     route_reconciliation_period: float = 300.0
     """Routes are compared with the cloud at least this often, and at each change of a node's."""
     route_delete_window: float = 60.0
@@ -107,6 +111,7 @@ _MAY_BE_ZERO = frozenset(
         "node_burst_window",
         "node_startup_grace_period",
         "pod_cidr_grace",
+        "service_survey_period",
         "service_verify_period",
     }
 )

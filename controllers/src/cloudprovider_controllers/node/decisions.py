@@ -171,18 +171,14 @@ def initialization(node: Node, metadata: InstanceMetadata) -> Initialization:
 
 
 def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
-    """Labels of an initialised node that the cloud contradicts.
+    """Labels of an initialised node that the cloud contradicts: type, zone and region.
 
-    The instance type changes when an instance is resized, so it is set anew. Zone and region are
-    only filled in where missing: volumes are bound to what the node says.
+    An instance is resized, or moves to another zone and its disks with it: the scheduler would
+    place Pods by what is no longer true. What the cloud does not know is left alone.
     """
     present = node.metadata.labels or {}
-    return {
-        key: value
-        for key, value in cloud_labels(metadata).items()
-        if (key in (INSTANCE_TYPE, BETA_INSTANCE_TYPE) and present.get(key) != value)
-        or key not in present
-    }
+    wanted = cloud_labels(metadata)
+    return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
 def is_foreign(node: Node, *, claimed: bool) -> bool:

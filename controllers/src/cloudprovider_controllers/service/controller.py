@@ -43,6 +43,7 @@ from cloudprovider_controllers.service.events import ServiceEvents, SyncFailed
 from cloudprovider_controllers.service.metrics import ServiceMetrics
 from cloudprovider_controllers.service.nodes import EligibleNodes, NodeWatcher
 from cloudprovider_controllers.service.state import StateTable
+from cloudprovider_controllers.service.surveyor import Surveyor
 from cloudprovider_controllers.service.sync import Syncer
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,15 @@ class ServiceController:
             options=options,
             concurrency=concurrency,
         )
+        self._surveyor = Surveyor(
+            load_balancer,
+            cluster_name=context.cluster_name,
+            services=self._services.store,
+            states=self._states,
+            enqueue=self.queue.add,
+            metrics=self._metrics,
+            concurrency=concurrency,
+        )
         #: UIDs by key that an authoritative list showed alive at the start.
         self._alive: dict[str, str] = {}
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
@@ -167,6 +177,9 @@ class ServiceController:
         self._threads.update({worker.name: worker for worker in workers})
         if self._context.options.service_verify_period:
             self._thread("service-verifier", self._verify)
+        period = self._context.options.service_survey_period
+        if period and self._surveyor.useful:
+            self._thread("service-surveyor", lambda: self._surveyor.run(self._stop, period))
         self._watcher.run(self._stop, self._metrics.node_seconds.observe)
 
     def _learn_alive(self) -> None:

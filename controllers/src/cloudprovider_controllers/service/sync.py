@@ -169,7 +169,9 @@ class Syncer:
         live = self._api_call("failed to read the service", lambda: self.api.live(service))
         if live is not None:
             raise Outdated(f"Service {service.key} is still there")
-        self.events.deleting(state, service)
+        existed = state.status is not None or has_address(service)
+        if existed:
+            self.events.deleting(state, service)
         self.check()
         try:
             self._delete_call(service)
@@ -177,7 +179,8 @@ class Syncer:
             return
         except Exception as error:
             raise SyncFailed("", error, deletion=True) from error
-        self.events.deleted(service)
+        if existed:
+            self.events.deleted(service)
 
     # -- inside ----------------------------------------------------------------------------
 

@@ -187,8 +187,8 @@ REFRESH = [
      {}),
     ("resized", {INSTANCE_TYPE: "t0", BETA_INSTANCE_TYPE: "t0", ZONE: "z1", BETA_ZONE: "z1"},
      {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"}),
-    ("another zone is left alone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0",
-                                    BETA_ZONE: "z0"}, {}),
+    ("another zone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0", BETA_ZONE: "z0"},
+     {ZONE: "z1", BETA_ZONE: "z1"}),
     ("zone missing", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"},
      {ZONE: "z1", BETA_ZONE: "z1"}),
 ]
