@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from cloudprovider.concurrency import Concurrency, Event, Thread
 from cloudprovider.interface import Interface
+from cloudprovider_controllers.runtime.errors import WritesStopped as WritesStopped  # noqa: PLC0414 - told from here
 from cloudprovider_controllers.runtime.workqueue import WorkQueue
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
     from cloudprovider_controllers.runtime.recorder import EventRecorder
     from cloudprovider_controllers.runtime.workqueue import Limiter
-
-
-class WritesStopped(Exception):
-    """Leadership is lost or the process is stopping: nothing may be written any more (R5)."""
 
 
 class Clients(Protocol):
@@ -168,9 +165,14 @@ def write_guard(context: ControllerContext, stop: Event | None = None) -> Callab
     Raises (the check):
         WritesStopped: ``stop`` is set or the lease is lost.
     """
+    return guard(context.may_write, stop)
+
+
+def guard(may_write: Callable[[], bool], stop: Event | None = None) -> Callable[[], None]:
+    """See :func:`write_guard`."""
 
     def check() -> None:
-        if (stop is not None and stop.is_set()) or not context.may_write():
+        if (stop is not None and stop.is_set()) or not may_write():
             raise WritesStopped("not the leader any more, or stopping; nothing was written")
 
     return check

@@ -7,6 +7,7 @@ is drawn at random instead of in turn, which explores other interleavings, repea
 Threads belong to a *process* (the one that started them, or a new one by
 :meth:`VirtualConcurrency.start_process`). :meth:`VirtualConcurrency.kill` stops a process as
 SIGKILL would: none of its threads ever runs again, no ``finally`` has an effect.
+:meth:`VirtualConcurrency.pause` and :meth:`VirtualConcurrency.resume` are SIGSTOP and SIGCONT.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
         self._tasks: list[Task] = []
         self._current: Task | None = None
+        #: Processes that are paused, with their threads that could run.
+        self._paused: dict[str, list[Task]] = {}
         self.hub_greenlet: greenlet.greenlet = greenlet.getcurrent()
         self.steps = 0
 
@@ -143,6 +146,10 @@ class VirtualConcurrency(concurrency.Concurrency):
         task = self.choose()
         task.queued = False
         if not task.is_alive():
+            return
+        if task.process in self._paused:
+            task.queued = True
+            self._paused[task.process].append(task)
             return
         self._current = task
         task.greenlet.switch()
@@ -193,6 +200,14 @@ class VirtualConcurrency(concurrency.Concurrency):
         if self.current_task().killed:
             self.hub_greenlet.switch()
             raise Killed
+
+    def pause(self, process: str) -> None:
+        """Let no thread of ``process``, which is not the caller's, go on; time does."""
+        self._paused.setdefault(process, [])
+
+    def resume(self, process: str) -> None:
+        """Let a paused process go on; no error if it is not paused."""
+        self._ready.extend(self._paused.pop(process, []))
 
     def threads(self, process: str) -> list[str]:
         """Names of the threads of ``process`` that are alive."""

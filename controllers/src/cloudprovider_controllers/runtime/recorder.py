@@ -17,7 +17,7 @@ from cloudprovider.concurrency import Concurrency, Event, Thread, current
 from cloudprovider.models import Object
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.correlator import Correlator, Decision, Subject
-from cloudprovider_controllers.runtime.errors import ApiError, NotFound
+from cloudprovider_controllers.runtime.errors import ApiError, NotFound, WritesStopped
 from cloudprovider_controllers.runtime.patches import timestamp
 from cloudprovider_controllers.runtime.resources import EVENTS
 from cloudprovider_controllers.runtime.transport import TransportError
@@ -189,6 +189,8 @@ class EventRecorder:
             except ApiError as error:
                 logger.warning("event %s was refused: %s", occurrence.reason, error)
                 return
+            except WritesStopped:
+                return  # the new leader tells of what it finds
             except TransportError as error:
                 logger.info("event %s is not sent yet: %s", occurrence.reason, error)
             else:

@@ -15,6 +15,7 @@ from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import Interface
 from cloudprovider.registry import CloudProviderInitError
+from cloudprovider_controllers.context import guard
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import Transport, TransportError
 from cloudprovider_manager import provider
@@ -56,6 +57,7 @@ class Manager:
         self._concurrency = concurrency or current()
         self.monitoring = Monitoring()
         self._failed = False
+        self._election: Election | None = None
         #: Set while the provider and the controllers are not being started.
         self._settled = self._concurrency.event()
         self._settled.set()
@@ -72,6 +74,7 @@ class Manager:
                 self._options,
                 self._transport,
                 self.monitoring.runtime,
+                check=guard(self._may_write),
                 concurrency=self._concurrency,
             )
             self.ports.open()
@@ -79,11 +82,12 @@ class Manager:
             _log.error("%s", error)
             return 1
         election = Election(self._options, access, self.monitoring, concurrency=self._concurrency)
+        self._election = election
         loops = Loops(
             self._options,
             access,
             self.monitoring,
-            may_write=election.may_write,
+            may_write=self._may_write,
             on_started=lambda running: self.health.add(Check(running.name, running.healthy)),
             concurrency=self._concurrency,
         )
@@ -91,6 +95,9 @@ class Manager:
         election.start(lambda: self._lead(loops, stop), lambda: self._fail(stop))
         stop.wait()
         return self._shut_down(election, loops)
+
+    def _may_write(self) -> bool:
+        return self._election is not None and self._election.may_write()
 
     def _add_checks(self, election: Election, stop: Event) -> None:
         if self._options.leader_elect:

@@ -64,6 +64,10 @@ class Loops:
         use_metrics = getattr(cloud, "use_metrics", None)
         if use_metrics is not None:
             use_metrics(self._monitoring.registry)
+        # Likewise: one that makes several calls for one of ours asks before each.
+        fence_writes = getattr(cloud, "fence_writes", None)
+        if fence_writes is not None:
+            fence_writes(self._may_write)
         cloud.initialize(self._access.components, stop)
         informers = self._informers()
         context = self._context(cloud, informers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import metadata as packages
 from typing import TYPE_CHECKING, TextIO
 
@@ -126,6 +127,10 @@ class AlicloudProvider(Interface):
     def use_metrics(self, registry: CollectorRegistry) -> None:
         """Count calls in ``registry`` from now on."""
         self.api.use_metrics(call_metrics(registry))
+
+    def fence_writes(self, may_write: Callable[[], bool]) -> None:
+        """Send no write while ``may_write()`` is false."""
+        self.api.fence_writes(may_write)
 
     def load_balancer(self) -> LoadBalancer:
         return self._load_balancer

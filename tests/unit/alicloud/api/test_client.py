@@ -374,3 +374,41 @@ def test_an_error_in_a_success_is_an_error(fields):
 )
 def test_a_success_passes(fields):
     assert verify({"RequestId": "R-1", **fields})
+
+
+class TestFence:
+    """Once the lease may be another's, no write leaves, whatever it waited for (R5)."""
+
+    @pytest.mark.parametrize("allowed", [0, 1], ids=["before it waits", "at the last moment"])
+    def test_a_write_is_not_sent_and_a_read_is(self, world, make, allowed):
+        def main():
+            api, caller = make(OK)
+            answers = [True] * allowed
+            api.fence_writes(lambda: bool(answers and answers.pop()))
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            read(api)
+            assert [call[1] for call in caller.calls] == ["DescribeX"]
+
+        world.run(main)
+
+    def test_a_write_is_not_repeated(self, world, make, failed):
+        def main():
+            api, caller = make(failed("Throttling.User"), OK)
+            api.fence_writes(lambda: world.monotonic() == 0)
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)
+
+    def test_a_write_that_waited_for_its_budget_is_not_sent(self, world, make):
+        def main():
+            api, caller = make(OK, writes=calls.Rate(per_second=1.0, burst=1.0))
+            write(api)
+            api.fence_writes(lambda: world.monotonic() < 0.5)
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)
