@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
+    conformance,
     emulator_actions,
     errors,
     events,
@@ -28,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "events.md": events.page,
     "metrics.md": metrics.page,
+    "conformance-to-upstream.md": conformance.page,
     "alicloud-annotations.md": service_annotations.page,
     "alicloud-emulator-actions.md": emulator_actions.page,
     "alicloud-ram-policy.md": ram_policy.page,
