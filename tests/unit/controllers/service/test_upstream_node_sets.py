@@ -88,7 +88,7 @@ def test_every_load_balancer_gets_the_new_nodes_once(play, services, workers):
 
 
 def nothing(world):
-    world.patch_node({"metadata": {"annotations": {"heart": "beat"}}}, "node2")
+    world.patch_node({"metadata": {"annotations": {"beat": str(world.hub.monotonic())}}}, "node2")
 
 
 def joins(world):
