@@ -173,7 +173,7 @@ def collect(paths: list[str]) -> list[dict[str, Any]]:
 
 
 def _files_with_marks() -> list[str]:
-    """Files worth collecting: a third of the time that all would take."""
+    """The files worth collecting; to collect all tests takes several times as long."""
     return sorted({str(path.relative_to(ROOT)) for path in _with_marks()})
 
 
