@@ -3,8 +3,7 @@
 import pytest
 
 from cloudprovider_manager.main import main
-from cloudprovider_manager.options import Options
-from cloudprovider_manager.ports import configz, version_info
+from cloudprovider_manager.release import version_info
 
 
 def test_help_is_printed(capsys):
@@ -32,14 +31,6 @@ def test_each_fault_is_one_line_and_the_exit_code_is_1(capsys, arguments, lines)
     for line, start in zip(printed, lines, strict=False):
         assert line.startswith(start)
     assert printed[-1] == "See cloud-controller-manager --help."
-
-
-def test_configz_shows_every_flag_in_force():
-    shown = configz(Options(cloud_provider="x", cluster_cidr=("10.0.0.0/8",)))
-    config = shown["cloudcontrollermanager.config.k8s.io"]
-    assert config["kind"] == "CloudControllerManagerConfiguration"
-    assert config["flags"]["cluster-cidr"] == "10.0.0.0/8"
-    assert config["flags"]["leader-elect"] == "true"
 
 
 def test_version_info_has_kubernetes_fields():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudprovider_manager import values
+from cloudprovider_manager import compound_values, values
 from cloudprovider_manager.values import BadValue
 
 
@@ -134,7 +134,7 @@ def test_what_is_no_url_is_refused(text):
         (values.number(), "x"),
         (values.duration(1), "500ms"),
         (values.ADDRESS, "localhost"),
-        (values.PAIRS, "a"),
+        (compound_values.SWITCHES, "a"),
         (values.TEXT, "a\0b"),
         (values.choice("a", "b"), "c"),
     ],

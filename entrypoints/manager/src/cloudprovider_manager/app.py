@@ -54,7 +54,7 @@ class Manager:
         self._transport = transport
         self._cloud = cloud
         self._concurrency = concurrency or current()
-        self.monitoring = Monitoring()
+        self.monitoring = Monitoring(options.disabled_metrics)
         self._failed = False
         #: Set while the provider and the controllers are not being started.
         self._settled = self._concurrency.event()
