@@ -238,3 +238,9 @@ class World:
 @pytest.fixture
 def world():
     return World()
+
+
+@pytest.fixture(scope="module")
+def module_world():
+    """A world for a run that several tests look at."""
+    return World()
