@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
+    configuration_file,
     emulator_actions,
     errors,
     events,
@@ -25,6 +26,7 @@ REFERENCE = pathlib.Path(__file__).parent / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "flags.md": flags.page,
+    "configuration-file.md": configuration_file.page,
     "errors.md": errors.page,
     "events.md": events.page,
     "metrics.md": metrics.page,

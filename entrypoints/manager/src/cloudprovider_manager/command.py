@@ -49,10 +49,10 @@ def read(arguments: Sequence[str]) -> Command:
     faults = [*found, *faults, *file_faults]
     options = _options({**file.values, **parsed.values}, own)
     if not options.version and not unreadable:  # what is missing may stand in that file
-        reported = tuple(f"--{flag}" for flag in parsed.faulty | file.faulty)
+        reported = {f"--{flag}" for flag in parsed.faulty | file.faulty}
         faults += provider_faults
         # A value that could not be read is not missing as well.
-        faults += [text for text in validation.problems(options) if not text.startswith(reported)]
+        faults += [text for text in validation.problems(options) if _flag(text) not in reported]
     if faults:
         raise FlagError(faults)
     warnings = (*parsed.warnings, *file.warnings, *validation.warnings(options))
@@ -67,6 +67,11 @@ def typed(arguments: Sequence[str], flag: str) -> str:
         if name.replace("_", "-") == flag:
             found = value if equals else next(iter(arguments[index + 1 :]), "")
     return found
+
+
+def _flag(problem: str) -> str:
+    """The flag with which the sentence ``problem`` begins."""
+    return problem.partition("=")[0].split(maxsplit=1)[0].rstrip(":")
 
 
 def _load(path: str) -> tuple[dict[str, Any], list[str]]:

@@ -109,10 +109,8 @@ def accepted(flag: Flag) -> str:
     shape = flag.kind.shape
     if shape is Shape.TEXT:
         return flag.kind.accepted
-    if shape is Shape.LIST:
-        return f"{shape.value}, which are on the command line {flag.kind.accepted}"
-    if shape is Shape.MAP:
-        return f"{shape.value}, which is on the command line {flag.kind.accepted}"
+    if shape in (Shape.LIST, Shape.MAP):
+        return f"{shape.value}; on the command line: {flag.kind.accepted}"
     return shape.value if shape is Shape.SWITCH else f"{flag.kind.accepted}, without quotes"
 
 
