@@ -122,3 +122,99 @@ def test_a_traceback_shows_where_but_no_foreign_text(stream, log_format):
     assert "SdkError" in shown
     assert "CloudProviderError: the call failed" in shown
     assert "test_logs.py" in shown
+
+
+def configure(stream, **settings):
+    logs.configure(logs.Settings(**settings), err=stream)
+
+
+@pytest.mark.parametrize(
+    ("level", "fields"),
+    [
+        (logging.DEBUG, {"v": 4, "severity": "debug"}),
+        (logging.INFO, {"v": 0, "severity": "info"}),
+        (logging.WARNING, {"v": 0, "severity": "warning"}),
+        (logging.ERROR, {"severity": "error"}),
+    ],
+)
+def test_json_says_the_verbosity_as_kubernetes_does(stream, level, fields):
+    configure(stream, verbosity=4, log_format="json")
+    logging.getLogger("cloudprovider").log(level, "said")
+    line = json.loads(stream.getvalue())
+    assert {key: line[key] for key in fields} == fields
+    assert set(line) == {"ts", "caller", "logger", "msg", *fields}
+    assert isinstance(line["ts"], float)
+    assert 1e12 < line["ts"] < 1e13  # milliseconds
+
+
+def test_json_has_the_error_that_was_handled(stream):
+    configure(stream, log_format="json")
+    try:
+        raise errors.CloudProviderError("the call failed")
+    except errors.CloudProviderError:
+        logging.getLogger("cloudprovider").exception("a worker")
+    line = json.loads(stream.getvalue())
+    assert line["err"] == "CloudProviderError: the call failed"
+    assert "v" not in line
+
+
+@pytest.mark.parametrize(
+    ("modules", "shown"),
+    [
+        ((), False),
+        ((("test_logs", "4"),), True),
+        ((("test_logs", "3"),), False),
+        ((("elector", "9"),), False),
+        ((("test_*", "5"),), True),
+        ((("test_logs", "0"), ("test_*", "5")), False),
+        ((("*/manager/test_logs", "4"),), True),
+        ((("manager/test_logs", "4"),), False),
+    ],
+)
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_vmodule_lets_single_files_say_more(stream, modules, shown, log_format):
+    configure(stream, log_format=log_format, modules=modules)
+    logging.getLogger("cloudprovider.x").debug("step")
+    assert ("step" in stream.getvalue()) is shown
+
+
+def test_vmodule_never_lets_a_file_say_less_than_v(stream):
+    configure(stream, verbosity=4, modules=(("test_logs", "0"),))
+    logging.getLogger("cloudprovider.x").debug("step")
+    assert "step" in stream.getvalue()
+
+
+def test_vmodule_opens_no_library(stream):
+    configure(stream, modules=(("*", "10"),))
+    logging.getLogger("urllib3.connectionpool").debug("Authorization: canary")
+    assert stream.getvalue() == ""
+
+
+def test_the_verbosity_can_change_while_it_runs(stream):
+    configure(stream)
+    logs.set_verbosity(4)
+    logging.getLogger("cloudprovider.x").debug("first")
+    logs.set_verbosity(0)
+    logging.getLogger("cloudprovider.x").debug("second")
+    assert "first" in stream.getvalue()
+    assert "second" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_split_stream_parts_warnings_from_the_rest(stream, log_format):
+    out = Stream()
+    logs.configure(logs.Settings(log_format=log_format, split=True), err=stream, out=out)
+    logging.getLogger("cloudprovider").info("done")
+    logging.getLogger("cloudprovider").warning("odd")
+    logging.getLogger("cloudprovider").error("bad")
+    assert "done" in out.getvalue()
+    assert out.getvalue().count("\n") == 1
+    assert stream.getvalue().count("\n") == 2
+
+
+def test_a_record_without_a_text_does_not_reach_the_stream_by_another_way(stream, capsys):
+    configure(stream)
+    logging.getLogger("cloudprovider").info("%d nodes", "canary")
+    assert "a record of cloudprovider at test_logs.py:" in stream.getvalue()
+    assert "canary" not in stream.getvalue()
+    assert capsys.readouterr().err == ""
