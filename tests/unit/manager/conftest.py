@@ -47,6 +47,10 @@ new_stub.flags = {  # type: ignore[attr-defined]
     "dry-run": (False, "Change nothing."),
     "zones": ((), "Zones."),
 }
+new_stub.old_flags = {  # type: ignore[attr-defined]
+    "workers": (3, "ignored", "see --concurrent-service-syncs."),
+    "simulate": (False, "refused", "it would change the cloud all the same"),
+}
 
 
 @pytest.fixture

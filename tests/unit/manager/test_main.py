@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloudprovider_manager import command
 from cloudprovider_manager.main import main
 from cloudprovider_manager.release import version_info
 
@@ -14,6 +15,23 @@ def test_help_is_printed(capsys):
 def test_the_version_is_printed(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("cloud-controller-manager v")
+
+
+def test_the_raw_version_has_all_that_belongs_to_it(capsys):
+    assert main(["--version=raw"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{key}: {value}" for key, value in version_info().items()]
+
+
+@pytest.mark.parametrize("argument", ["--version=v1.30.0", "--version=1"])
+def test_the_version_cannot_be_changed(capsys, argument):
+    assert main([argument]) == (0 if argument == "--version=1" else 1)
+    error = capsys.readouterr().err
+    assert ("the version that is reported cannot be changed" in error) is ("v1" in argument)
+
+
+def test_a_version_that_is_not_asked_for_starts_the_manager(stub):
+    assert command.read(["--cloud-provider=stub", "--version=false"]).options.version == ""
 
 
 @pytest.mark.parametrize(

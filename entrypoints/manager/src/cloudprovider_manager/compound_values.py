@@ -40,7 +40,6 @@ NUMBERS = Kind(
     _parse_numbers,
     lambda value: ",".join(map(str, value)),
     appends=True,
-    shape=Shape.LIST,
 )
 
 
@@ -52,7 +51,7 @@ def _parse_once(text: str) -> tuple[str, ...]:
 
 #: A flag that is repeated for each value, because a value may hold commas.
 REPEATED = Kind(
-    "text", "any text; repeat the flag", _parse_once, " ".join, appends=True, shape=Shape.LIST
+    "text", "any text; repeat the flag", _parse_once, " ".join, appends=True
 )  # fmt: skip
 
 
@@ -126,4 +125,10 @@ def _format_quantity(value: int) -> str:
 
 
 #: Kubernetes' spelling of an amount of bytes.
-QUANTITY = Kind("quantity", "bytes such as 512Ki, 1M or 0", _parse_quantity, _format_quantity)
+QUANTITY = Kind(
+    "quantity",
+    "bytes such as 512Ki, 1M or 0",
+    _parse_quantity,
+    _format_quantity,
+    shape=Shape.TEXT,
+)

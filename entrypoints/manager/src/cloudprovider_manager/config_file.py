@@ -106,7 +106,7 @@ def read(
 
 def accepted(flag: Flag) -> str:
     """What may be written for ``flag`` in a file."""
-    shape = flag.kind.shape
+    shape = flag.shape
     if shape is Shape.TEXT:
         return flag.kind.accepted
     if shape in (Shape.LIST, Shape.MAP):
@@ -116,14 +116,18 @@ def accepted(flag: Flag) -> str:
 
 def written(flag: Flag, value: Any) -> Any:
     """``value`` of ``flag`` as a file holds it: what :func:`read` reads, nothing secret."""
-    match flag.kind.shape:
+    match flag.shape:
         case Shape.TEXT:
             return flag.text(value)
         case Shape.MAP:
             return {key: _plain(item) for key, item in value}
         case Shape.LIST:
-            return list(value)
+            return [_item(flag, item) for item in value]
     return value
+
+
+def _item(flag: Flag, item: Any) -> str | int:
+    return item if isinstance(item, str | int) else flag.kind.format((item,))
 
 
 def _plain(text: str) -> Any:
@@ -136,8 +140,8 @@ def _value(flag: Flag, value: Any) -> Any:
     kind = flag.kind
     if value is None:
         raise BadValue("no value")
-    found = _READERS[kind.shape](value)
-    if kind.shape is not Shape.LIST:
+    found = _READERS[flag.shape](value)
+    if flag.shape is not Shape.LIST:
         return kind.parse(found[0])
     if kind.appends:
         # Each on its own: a value may hold what separates values on the command line.

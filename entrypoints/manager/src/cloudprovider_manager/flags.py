@@ -14,7 +14,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from cloudprovider_manager.values import BOOL, BadValue, Kind, redact_url
+from cloudprovider_manager.values import BOOL, BadValue, Kind, Shape, redact_url
 
 T = TypeVar("T")
 
@@ -46,6 +46,15 @@ class Flag:
     note: str = ""
     short: str = ""
     aliases: Sequence[str] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """How a value is written in the file of ``--config``."""
+        if self.kind.shape is not None:
+            return self.kind.shape
+        shapes = ((bool, Shape.SWITCH), (int, Shape.WHOLE), (tuple, Shape.LIST))
+        found = (shape for kind, shape in shapes if isinstance(self.default, kind))
+        return next(found, Shape.TEXT)
 
     def text(self, value: Any) -> str:
         """``value`` as it would be typed, without anything secret."""

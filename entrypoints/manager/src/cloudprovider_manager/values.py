@@ -42,7 +42,7 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     format: Callable[[Any], str] = str
     appends: bool = False  #: a repeated flag adds to the value instead of replacing it
-    shape: Shape = Shape.TEXT
+    shape: Shape | None = None  #: None: what the type of the flag's default says
     implied: str | None = None  #: the value of a flag that is typed without one
 
 
@@ -120,7 +120,7 @@ def _bool_text(value: object) -> str:
 
 
 BOOL = Kind(
-    "bool", "true or false", parse_bool, _bool_text, shape=Shape.SWITCH, implied="true"
+    "bool", "true or false", parse_bool, _bool_text, implied="true"
 )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Kind[int]
         _check_range(value, minimum, maximum)
         return value
 
-    return Kind("int", accepted, parse, shape=Shape.WHOLE)
+    return Kind("int", accepted, parse)
 
 
 def number() -> Kind[float]:
@@ -201,9 +201,7 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",")) if text else ()
 
 
-LIST = Kind(
-    "list", "names separated by commas", parse_list, ",".join, appends=True, shape=Shape.LIST
-)
+LIST = Kind("list", "names separated by commas", parse_list, ",".join, appends=True)
 
 
 def _parse_address(text: str) -> str:
@@ -241,7 +239,6 @@ CIDRS = Kind(
     "an address range such as 172.30.0.0/16, or one IPv4 and one IPv6 range separated by a comma",
     _parse_cidrs,
     ",".join,
-    shape=Shape.LIST,
 )
 
 
