@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
     conformance,
+    configuration_file,
     emulator_actions,
     errors,
     events,
@@ -37,6 +38,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "examples/rbac/one-account.yaml": rbac.one_account,
     "examples/rbac/account-per-controller.yaml": rbac.account_per_controller,
     "docs/reference/conformance-to-upstream.md": conformance.page,
+    "docs/reference/configuration-file.md": configuration_file.page,
 }
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from cloudprovider.concurrency import Concurrency, Event, Thread
+from cloudprovider.concurrency import Concurrency, Event, Thread, current
 from cloudprovider.interface import Interface
+from cloudprovider_controllers.runtime.progress import Progress
 from cloudprovider_controllers.runtime.errors import WritesStopped as WritesStopped  # noqa: PLC0414 - told from here
 from cloudprovider_controllers.runtime.workqueue import WorkQueue
 
@@ -139,6 +140,13 @@ class ControllerContext:
         """A work queue called ``name`` in the metrics."""
         metrics = self.runtime_metrics.queue(name) if self.runtime_metrics else None
         return WorkQueue(name, limiter=limiter, metrics=metrics, concurrency=self.concurrency)
+
+    def loop(self, name: str) -> Progress:
+        """Where the loop called ``name`` in the metrics says how its passes go."""
+        progress = Progress(self.concurrency or current())
+        if self.runtime_metrics:
+            self.runtime_metrics.loop(name, progress)
+        return progress
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,7 +93,7 @@ class NodeController:
         self._refreshers = context.options.concurrent_node_status_updates or syncs
         self._askers = Askers(syncs, concurrency)
         self._refresher = Refresher(self._api, instances, Askers(self._refreshers, concurrency))
-        self._refreshing_since: float | None = None
+        self._progress = context.loop("node-status")
         self._threads: dict[str, Thread] = {}
 
     # -- life ------------------------------------------------------------------------------
@@ -111,8 +111,7 @@ class NodeController:
         if self._stop.is_set():
             return True
         limit = self._options.stuck_after
-        since = self._refreshing_since
-        slow = since is not None and self._concurrency.monotonic() - since > limit
+        slow = self._progress.running() > limit
         stuck = max(self.queue.processing().values(), default=0.0) > limit
         alive = all(thread.is_alive() for thread in list(self._threads.values()))
         return alive and not (slow or stuck)
@@ -205,12 +204,14 @@ class NodeController:
 
     def _refresh_periodically(self) -> None:
         while not self._stop.is_set():
-            self._refreshing_since = self._concurrency.monotonic()
+            self._progress.begin()
+            succeeded = False
             try:
                 self.refresh()
+                succeeded = True
             except Exception:
                 logger.exception("addresses and labels of nodes could not be refreshed")
-            self._refreshing_since = None
+            self._progress.end(succeeded=succeeded)
             self._stop.wait(self._options.node_status_update_frequency)
 
     def refresh(self) -> None:

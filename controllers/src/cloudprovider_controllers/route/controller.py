@@ -161,6 +161,7 @@ class RouteController:
         except CloudProviderError as error:
             raise CloudProviderError(f"error listing routes: {error}") from error
         self.queue.forget(key)
+        self.queue.succeeded()
         full = started + self._options.route_reconciliation_period
         return Result(after=min(due, full) - self._concurrency.monotonic())
 

@@ -55,7 +55,7 @@ class Manager:
         self._transport = transport
         self._cloud = cloud
         self._concurrency = concurrency or current()
-        self.monitoring = Monitoring()
+        self.monitoring = Monitoring(options.disabled_metrics)
         self._failed = False
         self._election: Election | None = None
         #: Set while the provider and the controllers are not being started.

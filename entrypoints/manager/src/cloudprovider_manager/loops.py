@@ -173,6 +173,7 @@ class Loops:
                 node_monitor_period=options.node_monitor_period,
                 missing_nodes_threshold=options.missing_nodes_threshold,
                 route_reconciliation_period=options.route_reconciliation_period,
+                service_verify_period=options.min_resync_period,
             ),
             may_write=self._may_write,
             concurrency=self._concurrency,

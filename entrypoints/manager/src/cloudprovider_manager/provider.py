@@ -11,12 +11,23 @@ The name maps to default, help and, if wanted, a container of accepted values. T
 default (str, int, float, bool, or a tuple of str) is the type of the flag. The value reaches the
 factory as the keyword argument of that name, with underscores; flags that were not typed are not
 passed. They must not hold credentials: ``/configz`` shows them.
+
+Flags of another manager for the same cloud can be declared so that its manifests start::
+
+    new_example.old_flags = {
+        "workers": (3, "ignored", "see --concurrent-service-syncs."),
+        "dry-run": (False, "refused", "it would change the cloud all the same"),
+    }
+
+Default, ``ignored`` or ``refused`` (any other value than the default), and why. The factory does
+not get them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cloudprovider.interface import Interface
@@ -28,20 +39,10 @@ from cloudprovider.registry import (
     init_cloud_provider,
 )
 from cloudprovider_manager import values
-from cloudprovider_manager.flags import Flag
+from cloudprovider_manager.flags import Flag, Status
 from cloudprovider_manager.values import BadValue, Kind
 
 _log = logging.getLogger(__name__)
-
-
-def named(arguments: Sequence[str]) -> str:
-    """The provider that ``arguments`` name, or empty; the last one counts."""
-    found = ""
-    for index, argument in enumerate(arguments):
-        name, equals, value = argument.replace("_", "-", 2).partition("=")
-        if name == "--cloud-provider":
-            found = value if equals else next(iter(arguments[index + 1 :]), "")
-    return found
 
 
 def check(name: str) -> None:
@@ -67,13 +68,32 @@ def flags_of(name: str) -> dict[str, Flag]:
         CloudProviderInitError: the plugin is missing or broken, or declares what it cannot.
 
     """
-    declared = getattr(get_factory(name), "flags", {})
-    if not isinstance(declared, Mapping):
+    factory = get_factory(name)
+    found: dict[str, Flag] = {}
+    for attribute, made in (("flags", _flag), ("old_flags", _old_flag)):
+        declared = getattr(factory, attribute, {})
+        if not isinstance(declared, Mapping):
+            raise CloudProviderInitError(
+                f'cloud provider "{name}" declares its {attribute} as {type(declared).__name__}; '
+                "accepted: a mapping of names to tuples"
+            )
+        found |= {flag: made(name, flag, entry) for flag, entry in declared.items()}
+    return found
+
+
+def _old_flag(provider: str, name: str, entry: Any) -> Flag:
+    try:
+        default, status, note = entry
+        if status not in ("ignored", "refused"):
+            raise ValueError(status)
+        kind = _kind(default, None)
+    except (TypeError, ValueError, KeyError) as error:
         raise CloudProviderInitError(
-            f'cloud provider "{name}" declares its flags as {type(declared).__name__}; accepted: '
-            "a mapping of names to (default, help) or (default, help, accepted values)"
-        )
-    return {flag: _flag(name, flag, entry) for flag, entry in declared.items()}
+            f'cloud provider "{provider}" declares old flag {name!r} as {entry!r}; accepted: '
+            '(default, "ignored" or "refused", reason)'
+        ) from error
+    text = "Of another manager for this cloud."
+    return Flag(name, kind, default, text, f"Provider {provider}", Status(status), note)
 
 
 def _flag(provider: str, name: str, entry: Any) -> Flag:
@@ -107,7 +127,7 @@ def _kind(default: Any, accepted: Any) -> Kind[Any]:
             raise BadValue("not an accepted value")
         return value
 
-    return Kind(kind.name, _accepted_text(accepted), parse, kind.format, kind.appends)
+    return dataclasses.replace(kind, accepted=_accepted_text(accepted), parse=parse)
 
 
 def _accepted_text(accepted: Any) -> str:

@@ -71,6 +71,35 @@ new_alicloud.flags = {  # type: ignore[attr-defined]
     ),
 }
 
+#: Flags of Alibaba's own manager (``spec/alicloud.md`` 8.1): known, so that its manifests start.
+new_alicloud.old_flags = {  # type: ignore[attr-defined]
+    "dry-run": (False, "refused", "this manager would change the cloud all the same"),
+    "network": ("vpc", "refused", "set network in the cloud config file"),
+    "max-concurrent-actions": (
+        10,
+        "ignored",
+        "each action of the API has a budget that adapts; see --concurrent-service-syncs.",
+    ),
+    "max-throttling-retry-times": (
+        10,
+        "ignored",
+        "a throttled call is repeated until the time for its operation is over.",
+    ),
+    "enable-imdsv2": (True, "ignored", "the metadata service is asked with a token always."),
+    "node-reconcile-batch-size": (100, "ignored", "100 instances are asked about at once."),
+    "route-reconcile-batch-size": (50, "ignored", "routes are written in the largest batches."),
+    "skip-disable-source-dest-check": (
+        False,
+        "ignored",
+        "the source and destination check of network interfaces is left alone.",
+    ),
+    "node-event-aggregation-wait-seconds": (
+        1,
+        "ignored",
+        "changes of nodes are collected for 0.5 s to 5 s.",
+    ),
+}
+
 
 class AlicloudProvider(Interface):
     """Alibaba Cloud in one region.

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from cloudprovider import errors
 from cloudprovider.toolkit import calls
 from cloudprovider_alicloud.api.caller import CallFailed
-from cloudprovider_alicloud.api.client import CloudApi, verify
+from cloudprovider_alicloud.api.client import READS, CloudApi, verify
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
 
 OK = {"Answer": 42}
@@ -324,6 +324,11 @@ def test_every_attempt_is_counted_by_action_and_code(world, make, failed):
         return registry.get_sample_value("cloudprovider_api_request_duration_seconds_count", labels)
 
     assert [count(code) for code in ("Throttling.User", "unknown", "ok")] == [1, 1, 1]
+    labels = {"provider": "alicloud", "service": "slb", "action": "DescribeX"}
+    assert registry.get_sample_value("cloudprovider_api_throttled_total", labels) == 1
+    rate = registry.get_sample_value("cloudprovider_api_budget_rate", labels)
+    assert rate is not None
+    assert rate < READS.per_second
 
 
 def test_the_log_names_action_code_and_request_but_no_parameter(world, make, caplog):

@@ -163,6 +163,7 @@ class CloudApi:
         waited = budget.acquire(max(0.0, left), sleep=self._sleep)
         if waited > 0.0:
             self._metrics.waited("alicloud", call.product, call.action, waited)
+        self._metrics.budget("alicloud", call.product, call.action, budget)
         left = calls.remaining(READ_TIMEOUT, concurrency=self._concurrency)
         if left < SHORTEST:
             raise calls.DeadlineExceeded(f"{call.product}:{call.action} not sent: no time left")
@@ -171,6 +172,8 @@ class CloudApi:
         except CallFailed as failed:
             if classify(failed) is Failure.THROTTLED:
                 budget.throttled(failed.retry_after)
+                self._metrics.throttled("alicloud", call.product, call.action)
+                self._metrics.budget("alicloud", call.product, call.action, budget)
             raise
         budget.succeeded()
         return reply
