@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
 from cloudprovider.interface import InstanceMetadata
 from cloudprovider.models import Node, Taint
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.node.addresses import (
     PROVIDED_NODE_IP,
     filter_by_node_ip,
@@ -75,11 +76,19 @@ def work_changed(old: Node, new: Node) -> bool:
     return _inputs(old) != _inputs(new) or stable_label_changes(old) != stable_label_changes(new)
 
 
+def identity_changed(old: Node, new: Node) -> bool:
+    """Whether an update of a Node may change whose it is."""
+    return (old.spec.provider_id, old.metadata.labels) != (
+        new.spec.provider_id,
+        new.metadata.labels,
+    )
+
+
 def _inputs(node: Node) -> tuple[object, ...]:
     meta = node.metadata
     addresses = node.status.addresses
     identity = (meta.uid, node.spec.provider_id, is_uninitialized(node))
-    return (*identity, provided_node_ip(node), addresses)
+    return (*identity, recorded(node), provided_node_ip(node), addresses)
 
 
 def split_labels(
@@ -180,8 +189,3 @@ def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
         if (key in (INSTANCE_TYPE, BETA_INSTANCE_TYPE) and present.get(key) != value)
         or key not in present
     }
-
-
-def is_foreign(node: Node, *, claimed: bool) -> bool:
-    """Whether ``node`` belongs to another provider: it has a provider id and nobody claims it."""
-    return bool(node.spec.provider_id) and not claimed
