@@ -135,6 +135,14 @@ def service_owner(service: Service, providers: Sequence[Claimant], *, default: s
     return Owner(default, record=several) if default else NOBODY
 
 
+def balancer_owner(service: Service, providers: Sequence[Claimant], *, default: str = "") -> Owner:
+    """Who has the load balancer that ``service`` has now: its record says it before all else."""
+    named = recorded(service)
+    if named:
+        return _by_record(service, named, [item.provider_name() for item in providers], providers)
+    return service_owner(service, providers, default=default)
+
+
 def _by_class(wanted: str, named: str, providers: Sequence[Claimant]) -> Owner:
     able = [
         provider.provider_name()
