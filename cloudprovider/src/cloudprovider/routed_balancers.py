@@ -81,7 +81,7 @@ class RoutedLoadBalancers(LoadBalancer):
         self, service: Service, old: Sequence[Node], new: Sequence[Node]
     ) -> bool:
         name = self._router.service_owner(service).name
-        part = self._router.providers[name].load_balancer() if name else None
+        part = self._router.balancers_of(name) if name else None
         if part is None:
             return False  # it has no backends here
         old, new = self._backends(name, old), self._backends(name, new)
@@ -107,7 +107,7 @@ class RoutedLoadBalancers(LoadBalancer):
 
     def _part(self, name: str, service: Service) -> LoadBalancer:
         self._router.check_up(name)
-        part = self._router.providers[name].load_balancer()
+        part = self._router.balancers_of(name)
         if part is None:
             raise InvalidConfiguration(
                 f"it would be provider {name}'s, which has no load balancers",

@@ -66,13 +66,15 @@ class Router(Interface):
         concurrency: Concurrency | None = None,
     ) -> None:
         self.providers = {provider.provider_name(): provider for provider in providers}
-        self._list = tuple(self.providers.values())
+        self._list = tuple(providers)
         _check(providers, default_load_balancer)
         self._default = providers[0].provider_name()
         wanted = default_load_balancer or self._default
         self._default_balancer = "" if wanted == NONE else wanted
-        #: Why a provider cannot be used, by name.
-        self._down: dict[str, str] = {}
+        #: Why a provider cannot be used, by name. The only one is never asked for.
+        self._down = (
+            dict.fromkeys(self.providers, "this has not ended yet") if providers[1:] else {}
+        )
         self._balancers = RoutedLoadBalancers(
             self, calls_at_once=calls_at_once, concurrency=concurrency or current()
         )
@@ -84,52 +86,47 @@ class Router(Interface):
         return all(provider.has_cluster_id() for provider in self._list)
 
     def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:
-        """Initialise each provider. One that fails is left out until :meth:`revive` succeeds.
+        """Initialise each provider, one after the other. One that fails stays down.
 
         Raises:
-            Exception: what the only provider, or the first where all failed, raised.
+            Exception: what the only provider raised.
 
         """
-        failures = []
-        for name, provider in self.providers.items():
-            try:
-                provider.initialize(client_builder, stop)
-            except (Exception, SystemExit) as error:
-                if len(self._list) == 1:
-                    raise
-                self._failed(name, error)
-                failures.append(error)
-        if len(failures) == len(self._list):
-            raise failures[0]
+        if len(self._list) == 1:
+            self._list[0].initialize(client_builder, stop)
+            return
+        for name in self.providers:
+            self.initialize_one(name, client_builder, stop)
 
-    def revive(self, name: str, client_builder: ClientBuilder, stop: Event) -> bool:
-        """Initialise provider ``name``, which failed, once more; whether it works now."""
+    def initialize_one(self, name: str, client_builder: ClientBuilder, stop: Event) -> bool:
+        """Initialise provider ``name``, perhaps once more; whether it works now."""
         try:
             self.providers[name].initialize(client_builder, stop)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
-            self._failed(name, error)
+            ours = error if isinstance(error, CloudProviderError) else unexpected(error)
+            self._down[name] = str(ours)
+            _log.error("provider %s could not be initialised: %s", name, ours)
+            _log.debug("where it happened", exc_info=error)
             return False
         self._down.pop(name, None)
         _log.info("provider %s is initialised", name)
         return True
 
-    def _failed(self, name: str, error: BaseException) -> None:
-        ours = error if isinstance(error, CloudProviderError) else unexpected(error)
-        self._down[name] = str(ours)
-        _log.error("provider %s could not be initialised: %s", name, ours)
-        _log.debug("where it happened", exc_info=error)
-
     @property
     def down(self) -> Collection[str]:
-        """The providers that could not be initialised."""
+        """The providers that are not initialised."""
         return tuple(self._down)
 
     def use_metrics(self, registry: CollectorRegistry) -> None:
         """Let each provider that counts its calls do so in ``registry``."""
-        for provider in self._list:
+        # Optional, and not part of the contract: a provider that counts its calls has it.
+        for name, provider in self.providers.items():
             use_metrics = getattr(provider, "use_metrics", None)
             if use_metrics is not None:
-                use_metrics(registry)
+                try:
+                    use_metrics(registry)
+                except Exception as error:  # noqa: BLE001 - it only fails itself (R6)
+                    _log.error("provider %s counts no calls: %s", name, type(error).__name__)
 
     def shares(self) -> list[Share]:
         """What each provider has alone, in order."""
@@ -139,7 +136,7 @@ class Router(Interface):
         if len(self._list) == 1:
             return self._list[0].load_balancer()
         # One that is down may not know yet what it has.
-        there = any(provider.load_balancer() is not None for provider in self._list)
+        there = any(self.balancers_of(name) is not None for name in self.providers)
         return self._balancers if there or self._down else None
 
     # -- whose it is -------------------------------------------------------------------------
@@ -192,13 +189,21 @@ class Router(Interface):
 
     def _has_one(self, name: str, cluster_name: str, service: Service) -> bool:
         self.check_up(name)
-        balancers = self.providers[name].load_balancer()
+        balancers = self.balancers_of(name)
         if balancers is None:
             return False
         try:
             return balancers.get_load_balancer(cluster_name, service) is not None
         except ImplementedElsewhere:
             return False
+
+    def balancers_of(self, name: str) -> LoadBalancer | None:
+        """The load balancers of provider ``name``, None if it has none or cannot say."""
+        try:
+            return self.providers[name].load_balancer()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
+            _log.error("provider %s: load_balancer() raised %s", name, type(error).__name__)
+            return None
 
     def check_up(self, name: str) -> None:
         """Raise unless provider ``name`` can be used.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudprovider.registry import CloudProviderInitError
-from cloudprovider_manager import provider, validation
+from cloudprovider_manager import cloud_configs, provider, validation
 from cloudprovider_manager.flags import Flag, FlagError, Parsed, declared, parse, usage
 from cloudprovider_manager.options import Options
 
@@ -32,14 +32,7 @@ def read(arguments: Sequence[str]) -> Command:
     """
     known = declared(Options)
     name = provider.named(arguments)
-    own: Mapping[str, Flag] = {}
-    fault: list[str] = []
-    if name:
-        try:
-            provider.check(name)
-            own = provider.flags_of(name)
-        except CloudProviderInitError as error:
-            fault = [f"--cloud-provider={name}: {error}"]
+    own, fault = _own_flags(name)
     clashes = sorted(set(own) & set(known))
     if clashes:
         fault.append(f"--cloud-provider={name}: its flags {', '.join(clashes)} are the manager's")
@@ -55,6 +48,20 @@ def read(arguments: Sequence[str]) -> Command:
     if faults:
         raise FlagError(faults)
     return Command(options, (*parsed.warnings, *validation.warnings(options)))
+
+
+def _own_flags(text: str) -> tuple[Mapping[str, Flag], list[str]]:
+    """The flags of the providers that ``text`` names, and what is wrong with them."""
+    usable: list[str] = []
+    fault: list[str] = []
+    for name in cloud_configs.names(text):
+        try:
+            provider.check(name)
+            provider.flags_of(name)
+            usable.append(name)
+        except CloudProviderInitError as error:
+            fault.append(f"--cloud-provider={text}: {error}")
+    return {typed: own.flag for typed, own in provider.own_flags(usable).items()}, fault
 
 
 def _parse(arguments: Sequence[str], known: Mapping[str, Flag]) -> tuple[Parsed, list[str]]:

@@ -182,7 +182,7 @@ class _Parser:
             )
             return
         if found.kind.appends and found.name in self._values:
-            parsed = (*self._values[found.name], *parsed)
+            parsed = found.kind.join(self._values[found.name], parsed)
         self._values[found.name] = parsed
 
     def _note_status(self, found: Flag, spelling: str) -> None:

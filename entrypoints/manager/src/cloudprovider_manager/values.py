@@ -30,6 +30,7 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     format: Callable[[Any], str] = str
     appends: bool = False  #: a repeated flag adds to the value instead of replacing it
+    join: Callable[[Any, Any], Any] = lambda old, new: (*old, *new)  #: how it adds
 
 
 _UNIT_SECONDS = {
@@ -99,6 +100,14 @@ def _plain(text: str) -> str:
 
 TEXT = Kind("string", "any text", _plain)
 PATH = Kind("path", "a path of a file or folder", _plain)
+#: A path, or NAME=PATH entries; only entries add up. Read by ``cloud_configs``.
+CONFIGS = Kind(
+    "path | name=path,…",
+    "a path of a file; for several providers NAME=PATH entries separated by commas",
+    _plain,
+    appends=True,
+    join=lambda old, new: f"{old},{new}" if "=" in old and "=" in new else new,
+)
 BOOL = Kind("bool", "true or false", parse_bool, lambda value: "true" if value else "false")
 
 
