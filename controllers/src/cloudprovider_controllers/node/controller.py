@@ -16,6 +16,7 @@ from cloudprovider.concurrency import Event, Thread, current
 from cloudprovider.interface import InstancesV2
 from cloudprovider.legacy import InstancesAdapter
 from cloudprovider.models import Node
+from cloudprovider.owners import PROVIDER_LABEL, recorded
 from cloudprovider_controllers.context import (
     ControllerContext,
     Running,
@@ -90,6 +91,7 @@ class NodeController:
             metrics=self._metrics,
             needs_provider_id=not isinstance(instances, InstancesAdapter),
             concurrency=concurrency,
+            asked=self._asked,
         )
         self._refresher = Refresher(self._api, instances)
         self._refreshing_since: float | None = None
@@ -201,6 +203,18 @@ class NodeController:
 
     def _foreign(self, node: Node) -> bool:
         return not self._context.cloud.node_owner(node).name
+
+    def _asked(self, node: Node) -> str:
+        """Who was asked about ``node``, for its event, where there are several."""
+        if not self._context.provider:
+            return ""
+        who = f" from provider {self._context.provider}"
+        if recorded(node) or self._context.cloud.node_owner(node).proven:
+            return who
+        return (
+            f"{who} (the default one; without providerID and label {PROVIDER_LABEL} no other is"
+            " asked)"
+        )
 
     # -- the status loop -------------------------------------------------------------------
 

@@ -22,9 +22,7 @@ GO_FINALIZER = "service.k8s.alibaba/resources"
 
 
 def is_marked(service: Service) -> bool:
-    """Whether ``service`` says that its load balancer is in this cloud: by the id, or by the Go
-    manager's finalizer.
-    """
+    """Whether ``service`` has a load balancer's id or the Go manager's finalizer."""
     labels = service.metadata.labels or {}
     return bool(labels.get(LABEL_ID)) or GO_FINALIZER in (service.metadata.finalizers or ())
 
