@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
-    conformance,
     configuration_file,
+    conformance,
     emulator_actions,
     errors,
     events,

@@ -161,15 +161,15 @@ def node_changes_ignored(patch):
 
 def ports_not_compared(patch):
     """A change of ports is no reason to look at a Service."""
-    patch_everywhere(patch, "needs_update", lambda old, new: _type(old) != _type(new))
+    patch_everywhere(patch, "needs_update", lambda old, new, *_: _type(old) != _type(new))
 
 
 def type_change_ignored(patch):
     """Only a deleted Service is cleaned up."""
     patch_everywhere(
-        patch, "needs_cleanup", lambda service: service.metadata.deletion_timestamp is not None
+        patch, "needs_cleanup", lambda service, *_: service.metadata.deletion_timestamp is not None
     )
-    patch_everywhere(patch, "wants_load_balancer", lambda service: True)
+    patch_everywhere(patch, "wants_load_balancer", lambda service, *_: True)
 
 
 def status_forgotten(patch):

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from cloudprovider.concurrency import Concurrency, Event, Thread, current
 from cloudprovider.interface import Interface
-from cloudprovider_controllers.runtime.progress import Progress
 from cloudprovider_controllers.runtime.errors import WritesStopped as WritesStopped  # noqa: PLC0414 - told from here
+from cloudprovider_controllers.runtime.progress import Progress
 from cloudprovider_controllers.runtime.workqueue import WorkQueue
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ class ControllerContext:
     """Where the controllers' own metrics go."""
     runtime_metrics: RuntimeMetrics | None = None
     """Those of the runtime in the same registry: the work queues'."""
+    provider: str = ""
+    """The provider that ``cloud`` is, where several run: the label of metrics."""
     cluster_name: str = "kubernetes"
     cluster_cidrs: tuple[str, ...] = ()
     """The Pods' ranges; without one there are no routes."""
@@ -138,6 +140,8 @@ class ControllerContext:
 
     def queue(self, name: str, limiter: Limiter) -> WorkQueue:
         """A work queue called ``name`` in the metrics."""
+        if self.provider:
+            name = f"{name}-{self.provider}"
         metrics = self.runtime_metrics.queue(name) if self.runtime_metrics else None
         return WorkQueue(name, limiter=limiter, metrics=metrics, concurrency=self.concurrency)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
 from cloudprovider.interface import InstanceMetadata, MetadataOutcome
 from cloudprovider.models import Node, Taint
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.node.addresses import (
     PROVIDED_NODE_IP,
     filter_by_node_ip,
@@ -80,11 +81,19 @@ def work_changed(old: Node, new: Node) -> bool:
     return _inputs(old) != _inputs(new) or stable_label_changes(old) != stable_label_changes(new)
 
 
+def identity_changed(old: Node, new: Node) -> bool:
+    """Whether an update of a Node may change whose it is."""
+    return (old.spec.provider_id, old.metadata.labels) != (
+        new.spec.provider_id,
+        new.metadata.labels,
+    )
+
+
 def _inputs(node: Node) -> tuple[object, ...]:
     meta = node.metadata
     addresses = node.status.addresses
     identity = (meta.uid, node.spec.provider_id, is_uninitialized(node))
-    return (*identity, provided_node_ip(node), addresses)
+    return (*identity, recorded(node), provided_node_ip(node), addresses)
 
 
 def split_labels(
@@ -179,8 +188,3 @@ def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
     present = node.metadata.labels or {}
     wanted = cloud_labels(metadata)
     return {key: value for key, value in wanted.items() if present.get(key) != value}
-
-
-def is_foreign(node: Node, *, claimed: bool) -> bool:
-    """Whether ``node`` belongs to another provider: it has a provider id and nobody claims it."""
-    return bool(node.spec.provider_id) and not claimed

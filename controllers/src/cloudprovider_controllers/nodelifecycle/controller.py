@@ -23,7 +23,7 @@ from cloudprovider_controllers.context import (
 )
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.node.decisions import identity
-from cloudprovider_controllers.node.lookup import Askers, claims, states_of
+from cloudprovider_controllers.node.lookup import Askers, states_of
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.nodelifecycle.answers import Known, Verdict, reason
 from cloudprovider_controllers.nodelifecycle.changes import NodeChanges
@@ -75,7 +75,7 @@ class NodeLifecycleController:
         self._options = context.options
         self._nodes = context.informers.nodes
         self._recorder: EventRecorder = context.recorder_factory(NAME)
-        self._metrics = LifecycleMetrics(context.registry)
+        self._metrics = LifecycleMetrics(context.registry, context.provider)
         check = write_guard(context, stop)
         self._changes = NodeChanges(
             NodeApi(context.client_builder.client(COMPONENT), check, concurrency),
@@ -154,7 +154,8 @@ class NodeLifecycleController:
         )
 
     def _is_ours(self, node: Node) -> bool:
-        return claims(self._context.cloud.claims_node, node)
+        owner = self._context.cloud.node_owner(node)
+        return bool(owner.name) and owner.proven
 
     def _of(self, node: Node) -> Known:
         return self._known.get(identity(node), Known())

@@ -98,7 +98,7 @@ class RouteController:
         parts = Parts(
             client=context.client_builder.client(COMPONENT),
             events=RouteEvents(self._recorder),
-            metrics=RouteMetrics(context.registry),
+            metrics=RouteMetrics(context.registry, context.provider),
             ranges=Ranges(context.cluster_cidrs),
         )
         self._reconciler = Reconciler(context, routes, parts, stop)

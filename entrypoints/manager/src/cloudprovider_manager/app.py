@@ -10,6 +10,7 @@ Source: ``design.md`` 7, ``spec/ccm-core.md`` 4.8, 6.2 (#27, #28, #30, #37).
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import CloudProviderError
@@ -39,7 +40,7 @@ class Manager:
     Args:
         options: Checked options.
         transport: Reaches the API server; None = as ``--kubeconfig`` and ``--master`` say.
-        cloud: A ready provider; None = the one that ``--cloud-provider`` names.
+        cloud: A ready provider, or several; None = those that ``--cloud-provider`` names.
 
     """
 
@@ -48,12 +49,12 @@ class Manager:
         options: Options,
         *,
         transport: Transport | None = None,
-        cloud: Interface | None = None,
+        cloud: Interface | Sequence[Interface] | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         self._options = options
         self._transport = transport
-        self._cloud = cloud
+        self._clouds = [cloud] if isinstance(cloud, Interface) else cloud
         self._concurrency = concurrency or current()
         self.monitoring = Monitoring(options.disabled_metrics)
         self._failed = False
@@ -111,13 +112,8 @@ class Manager:
         try:
             if stop.is_set():
                 return
-            cloud = self._cloud or provider.build(
-                self._options.cloud_provider,
-                self._options.cloud_config,
-                self._options.provider_options,
-            )
-            provider.check_cluster_id(cloud, allow_untagged=self._options.allow_untagged_cloud)
-            loops.start(cloud, stop)
+            clouds = self._clouds or provider.build_all(self._options)
+            loops.start(provider.route(clouds, self._options, self._concurrency), stop)
         except CloudProviderInitError as error:
             _log.error("Cloud provider could not be initialized: %s", error)
             self._fail(stop)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cloudprovider.registry import CloudProviderInitError
-from cloudprovider_manager import config_file, provider, validation
+from cloudprovider_manager import cloud_configs, config_file, provider, validation
 from cloudprovider_manager.flags import Flag, FlagError, Parsed, Status, declared, parse, usage
 from cloudprovider_manager.options import Options
 
@@ -81,19 +81,21 @@ def _load(path: str) -> tuple[dict[str, Any], list[str]]:
         return {}, list(error.problems)
 
 
-def _provider_flags(name: str, known: Mapping[str, Flag]) -> tuple[Mapping[str, Flag], list[str]]:
-    if not name:
-        return {}, []
-    try:
-        provider.check(name)
-        own = provider.flags_of(name)
-    except CloudProviderInitError as error:
-        return {}, [f"--cloud-provider={name}: {error}"]
-    clashes = sorted(set(own) & set(known))
-    if clashes:
-        text = f"--cloud-provider={name}: its flags {', '.join(clashes)} are the manager's"
-        return own, [text]
-    return own, []
+def _provider_flags(text: str, known: Mapping[str, Flag]) -> tuple[Mapping[str, Flag], list[str]]:
+    """The flags of the providers that ``text`` names, and what is wrong with them."""
+    usable: list[str] = []
+    faults: list[str] = []
+    for name in cloud_configs.names(text):
+        try:
+            provider.check(name)
+            provider.flags_of(name)
+            usable.append(name)
+        except CloudProviderInitError as error:
+            faults.append(f"--cloud-provider={text}: {error}")
+    own = {typed: item.flag for typed, item in provider.own_flags(usable).items()}
+    if clashes := sorted(set(own) & set(known)):
+        faults.append(f"--cloud-provider={text}: its flags {', '.join(clashes)} are the manager's")
+    return own, faults
 
 
 def _strict(arguments: Sequence[str], content: Mapping[str, Any]) -> bool:

@@ -202,7 +202,7 @@ class _Parser:
         elif warning:
             self._warnings.append(warning)
         if found.kind.appends and found.name in self._values:
-            parsed = (*self._values[found.name], *parsed)
+            parsed = found.kind.join(self._values[found.name], parsed)
         self._values[found.name] = parsed
 
     def _suggestion(self, spelling: str) -> str:

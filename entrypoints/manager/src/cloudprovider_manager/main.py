@@ -90,8 +90,10 @@ def _version(asked: str) -> str:
 
 def _plugin_packages(options: Options) -> list[str]:
     from cloudprovider.registry import get_factory
+    from cloudprovider_manager import cloud_configs
 
-    return [get_factory(options.cloud_provider).__module__.partition(".")[0]]
+    names = cloud_configs.names(options.cloud_provider)
+    return [get_factory(name).__module__.partition(".")[0] for name in names]
 
 
 def _until_signal(options: Options) -> int:

@@ -45,6 +45,7 @@ class Monitoring:
         )
         lost.set_function(logs.lost)
         self._running: Gauge | None = None
+        self._initialized: Gauge | None = None
 
     def running(self, controller: str, running: bool) -> None:
         """Say whether the controller of this canonical name runs. Absent on a standby."""
@@ -57,6 +58,17 @@ class Monitoring:
             )
         name = _SHORT_NAMES.get(controller, controller)
         self._running.labels(name, _MANAGER).set(1 if running else 0)
+
+    def provider(self, name: str, works: bool) -> None:
+        """Say whether the provider ``name`` could be initialised. Absent on a standby."""
+        if self._initialized is None:
+            self._initialized = Gauge(
+                "cloudprovider_initialized",
+                "1 if the provider could be initialised; its objects are left alone until then",
+                ["provider"],
+                registry=self.registry,
+            )
+        self._initialized.labels(name).set(1 if works else 0)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

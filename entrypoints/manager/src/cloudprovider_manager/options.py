@@ -22,6 +22,7 @@ from cloudprovider_manager.values import (
     ADDRESS,
     BOOL,
     CIDRS,
+    CONFIGS,
     LIST,
     PATH,
     TEXT,
@@ -47,9 +48,26 @@ _NO_HTTP2 = "the health port speaks HTTP/1.1 only"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Generic:
     cloud_provider: str = flag(
-        "", TEXT, "Name of the cloud provider; see `cloudprovider list`. Required.", group=_GENERIC
+        "",
+        TEXT,
+        "Name of the cloud provider; see `cloudprovider list`. Several, separated by commas, run "
+        "side by side; the first is the default one. Required.",
+        group=_GENERIC,
     )
-    cloud_config: str = flag("", PATH, "Configuration file of the provider.", group=_GENERIC)
+    cloud_config: str = flag(
+        "",
+        CONFIGS,
+        "Configuration file of the provider; of several NAME=PATH for each.",
+        group=_GENERIC,
+    )
+    default_load_balancer_provider: str = flag(
+        "",
+        TEXT,
+        "Provider of Services of type LoadBalancer that have no loadBalancerClass; 'none' leaves "
+        "them alone. Empty: the first of --cloud-provider. Services that have their load balancer "
+        "keep their provider.",
+        group=_GENERIC,
+    )
     config: str = flag(
         "",
         PATH,

@@ -25,11 +25,14 @@ not get them.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cloudprovider.concurrency import Concurrency
+from cloudprovider.errors import InvalidConfiguration
 from cloudprovider.interface import Interface
 from cloudprovider.registry import (
     EXTERNAL,
@@ -38,11 +41,22 @@ from cloudprovider.registry import (
     get_factory,
     init_cloud_provider,
 )
-from cloudprovider_manager import values
+from cloudprovider.router import Router
+from cloudprovider_manager import cloud_configs, values
 from cloudprovider_manager.flags import Flag, Status
+from cloudprovider_manager.options import Options
 from cloudprovider_manager.values import BadValue, Kind
 
 _log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnFlag:
+    """A flag as a command line has it, of one provider."""
+
+    provider: str
+    name: str  #: as the provider declares it
+    flag: Flag
 
 
 def check(name: str) -> None:
@@ -94,6 +108,25 @@ def _old_flag(provider: str, name: str, entry: Any) -> Flag:
         ) from error
     text = "Of another manager for this cloud."
     return Flag(name, kind, default, text, f"Provider {provider}", Status(status), note)
+
+
+def own_flags(names: Sequence[str]) -> dict[str, OwnFlag]:
+    """The flags of the providers ``names`` as they are typed; loads their plugins.
+
+    One that several declare has its provider's name in front: ``--alicloud-sg-batch-size``.
+
+    Raises:
+        CloudProviderInitError: a plugin is missing or broken, or declares what it cannot.
+
+    """
+    declared = {name: flags_of(name) for name in names}
+    count = collections.Counter(flag for flags in declared.values() for flag in flags)
+    found: dict[str, OwnFlag] = {}
+    for name, flags in declared.items():
+        for own, flag in flags.items():
+            typed = own if count[own] == 1 else f"{name}-{own}"
+            found[typed] = OwnFlag(name, own, dataclasses.replace(flag, name=typed))
+    return found
 
 
 def _flag(provider: str, name: str, entry: Any) -> Flag:
@@ -151,6 +184,54 @@ def build(name: str, config_path: str, options: Mapping[str, Any]) -> Interface:
     return cloud
 
 
+def build_all(options: Options) -> list[Interface]:
+    """Every provider of ``--cloud-provider``, or none of them: a faulty one is found at the start.
+
+    Raises:
+        CloudProviderInitError: which one could not be started, and why.
+
+    """
+    names = cloud_configs.names(options.cloud_provider)
+    paths = cloud_configs.paths(options.cloud_config, names)
+    own = own_flags(names) if options.provider_options else {}
+    clouds = []
+    for name in names:
+        values_ = {
+            own[typed].name: value
+            for typed, value in options.provider_options.items()
+            if own[typed].provider == name
+        }
+        cloud = build(name, paths.get(name, ""), values_)
+        if len(names) > 1 and cloud.provider_name() != name:
+            # Labels and flags name it: with two names its objects would be nobody's.
+            raise CloudProviderInitError(
+                f'cloud provider "{name}" calls itself "{cloud.provider_name()}": beside others it '
+                "must have the name that it is registered under"
+            )
+        clouds.append(cloud)
+    return clouds
+
+
+def route(clouds: Sequence[Interface], options: Options, concurrency: Concurrency) -> Router:
+    """``clouds`` behind one contract.
+
+    Raises:
+        CloudProviderInitError: they cannot run side by side, or one lacks a cluster id.
+
+    """
+    for cloud in clouds:
+        check_cluster_id(cloud, allow_untagged=options.allow_untagged_cloud)
+    try:
+        return Router(
+            clouds,
+            default_load_balancer=options.default_load_balancer_provider,
+            calls_at_once=options.concurrent_service_syncs,
+            concurrency=concurrency,
+        )
+    except InvalidConfiguration as error:
+        raise CloudProviderInitError(str(error)) from error
+
+
 def check_cluster_id(cloud: Interface, *, allow_untagged: bool) -> None:
     """Refuse a provider that cannot tell this cluster from others, unless that is allowed.
 
@@ -161,7 +242,8 @@ def check_cluster_id(cloud: Interface, *, allow_untagged: bool) -> None:
     if cloud.has_cluster_id():
         return
     text = (
-        "no ClusterID found. A ClusterID is required for the cloud provider to function properly: "
+        f"cloud provider {cloud.provider_name()}: no ClusterID found. A ClusterID is required for "
+        "the cloud provider to function properly: "
         "without it resources of other clusters in the account may be taken for ours"
     )
     if not allow_untagged:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from cloudprovider_manager import controllers, gates
+from cloudprovider.router import NONE
+from cloudprovider_manager import cloud_configs, controllers, gates
 from cloudprovider_manager.flags import closest, shown
 from cloudprovider_manager.old_options import OLD_LOCKS
 from cloudprovider_manager.options import Options
@@ -54,8 +55,14 @@ def routes_managed(options: Options) -> bool:
 
 
 def _provider(options: Options) -> Iterator[str]:
-    if not options.cloud_provider:
-        yield "--cloud-provider cannot be empty; accepted: a name that `cloudprovider list` shows"
+    yield from cloud_configs.faults(options.cloud_provider)
+    names = cloud_configs.names(options.cloud_provider)
+    default = options.default_load_balancer_provider
+    if default not in ("", NONE, *names):
+        yield (
+            f"--default-load-balancer-provider={default}: not in --cloud-provider; accepted: "
+            f"{', '.join((*names, NONE))}"
+        )
 
 
 def _cluster_name(options: Options) -> Iterator[str]:
@@ -162,9 +169,25 @@ def _serving(options: Options) -> Iterator[str]:
         )
 
 
+def _config_paths(options: Options) -> list[str]:
+    """The files that ``--cloud-config`` names, as far as it can be read."""
+    try:
+        names = cloud_configs.names(options.cloud_provider)
+        return list(cloud_configs.paths(options.cloud_config, names).values())
+    except cloud_configs.ConfigError:
+        return []
+
+
+def _configs(options: Options) -> Iterator[str]:
+    try:
+        cloud_configs.paths(options.cloud_config, cloud_configs.names(options.cloud_provider))
+    except cloud_configs.ConfigError as error:
+        yield str(error)
+
+
 def _files(options: Options) -> Iterator[str]:
     for flag, path in (
-        ("--cloud-config", options.cloud_config),
+        *(("--cloud-config", path) for path in _config_paths(options)),
         ("--kubeconfig", options.kubeconfig),
         ("--tls-cert-file", options.tls_cert_file),
         ("--tls-private-key-file", options.tls_private_key_file),
@@ -242,16 +265,16 @@ def _route_warnings(options: Options) -> Iterator[str]:
 
 
 def _config_mode_warnings(options: Options) -> Iterator[str]:
-    path = options.cloud_config
-    if path and os.path.isfile(path) and os.stat(path).st_mode & 0o004:
-        yield f"--cloud-config={path}: every user of this machine can read it; use mode 0600"
+    for path in _config_paths(options):
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o004:
+            yield f"--cloud-config={path}: every user of this machine can read it; use mode 0600"
 
 
 _Check = Callable[[Options], Iterator[str]]
 #: In upstream's order: a generic manager's, the cloud's, the ports', the provider's name.
 _CHECKS: tuple[_Check, ...] = (
     _gates, _election, _controllers, _periods, _cluster_name, _routes, _serving, _webhooks,
-    _provider, _files,
+    _provider, _configs, _files,
 )  # fmt: skip
 _WARNINGS: tuple[_Check, ...] = (
     _lock_warnings, _name_warnings, _controller_warnings, _port_warnings, _election_warnings,

@@ -44,6 +44,7 @@ class Kind(Generic[T]):
     appends: bool = False  #: a repeated flag adds to the value instead of replacing it
     shape: Shape | None = None  #: None: what the type of the flag's default says
     implied: str | None = None  #: the value of a flag that is typed without one
+    join: Callable[[Any, Any], Any] = lambda old, new: (*old, *new)  #: how it adds
 
 
 _UNIT_SECONDS = {
@@ -113,6 +114,14 @@ def _plain(text: str) -> str:
 
 TEXT = Kind("string", "any text", _plain)
 PATH = Kind("path", "a path of a file or folder", _plain)
+#: A path, or NAME=PATH entries; only entries add up. Read by ``cloud_configs``.
+CONFIGS = Kind(
+    "path | name=path,…",
+    "a path of a file; for several providers NAME=PATH entries separated by commas",
+    _plain,
+    appends=True,
+    join=lambda old, new: f"{old},{new}" if "=" in old and "=" in new else new,
+)
 
 
 def _bool_text(value: object) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import metadata as packages
 from typing import TYPE_CHECKING, TextIO
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import InvalidConfiguration
 from cloudprovider.interface import ClientBuilder, InstancesV2, Interface, LoadBalancer, Routes
-from cloudprovider.models import Node
+from cloudprovider.models import Node, Service
 from cloudprovider.toolkit.calls import call_metrics
 from cloudprovider_alicloud import config as configuration
 from cloudprovider_alicloud import metadata, provider_id
@@ -24,12 +24,16 @@ from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.reconcile import Settings
 from cloudprovider_alicloud.instances import Instances
 from cloudprovider_alicloud.routes import VpcRoutes
-from cloudprovider_alicloud.service_marks import ServiceMarks
+from cloudprovider_alicloud.service_marks import ServiceMarks, is_marked
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 NAME = "alicloud"
+#: ``spec.loadBalancerClass`` of a classic load balancer. The Go manager ignores it, so that both
+#: never take the same Service; its ``alibabacloud.com/nlb`` is another product. Source:
+#: ``spec/alicloud.md`` 3.6.
+CLB_CLASS = "alibabacloud.com/clb"
 
 
 def new_alicloud(config: TextIO | None, *, sg_batch_size: int = DEFAULT_BATCH) -> AlicloudProvider:
@@ -172,6 +176,12 @@ class AlicloudProvider(Interface):
 
     def claims_node(self, node: Node) -> bool:
         return provider_id.claims(node)
+
+    def load_balancer_classes(self) -> Collection[str]:
+        return (CLB_CLASS,)
+
+    def claims_service(self, service: Service) -> bool:
+        return is_marked(service)
 
 
 def _sdk_caller(config: configuration.AlicloudConfig, concurrency: Concurrency) -> SdkCaller:

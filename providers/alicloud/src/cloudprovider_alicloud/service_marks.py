@@ -14,10 +14,17 @@ import msgspec
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import KubernetesClient
 from cloudprovider.models import Service
+from cloudprovider_alicloud.clb.names import LABEL_ID
 
 #: What the Go manager puts on a Service whose load balancer it made. Nobody takes it away after a
 #: take-over, unless we do.
 GO_FINALIZER = "service.k8s.alibaba/resources"
+
+
+def is_marked(service: Service) -> bool:
+    """Whether ``service`` has a load balancer's id or the Go manager's finalizer."""
+    labels = service.metadata.labels or {}
+    return bool(labels.get(LABEL_ID)) or GO_FINALIZER in (service.metadata.finalizers or ())
 
 
 class ServiceMarks:
