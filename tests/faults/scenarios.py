@@ -97,3 +97,6 @@ ALL = {
     17: change_nodes,
     19: lose_instances,
 }
+
+#: Worlds that are not the usual one, by scenario.
+WORLDS = {}
