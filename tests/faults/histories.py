@@ -6,7 +6,9 @@ import msgspec
 
 from cloudprovider.testing.harness import journals
 
-MONITOR_PERIOD = 5.0
+#: Seconds between two looks at silent nodes; longer than by default, for they are most of a run.
+MONITOR_PERIOD = 20.0
+#: Seconds for which a renewal is proof.
 RENEW_DEADLINE = 40.0
 
 
@@ -20,7 +22,7 @@ class History:
         self.answers: list[journals.InstanceAnswer] = []
         self.deletions: list[journals.NodeDeletion] = []
         self.processes = 0  #: managers started
-        self.due = {}  #: by the UID of a Service: what its one Warning must say
+        self.due = {}  #: by the name of a Service: what its one Warning must say
         self.saved = None  #: the API server's state after the last write of a user
         self._nodes: dict[str, tuple[str, int]] = {}
         for storage in ("nodes", "services"):
@@ -65,12 +67,19 @@ class History:
         found = journals.node_deletions(self.deletions, self.answers, period=MONITOR_PERIOD)
         if world.elected:
             found += journals.one_writer(records, deadline=RENEW_DEADLINE)
-        found += journals.no_hot_loop(records, budget=world.budget())
+        found += journals.no_hot_loop(records, budget=world.budget(), burst=15 * world.patience)
         found += journals.one_series(self._events(), processes=self.processes, due=self.due)
         found += journals.preconditions(kubernetes, cloud)
         for watch in self.watches:
             found += journals.watch_guarantees(watch, self.written)
         return found
+
+    def unsaid(self):
+        """The Services that a Warning is due for, and has not come."""
+        if not self.due:
+            return []
+        warned = {e["involvedObject"]["name"] for e in self._events() if e["type"] == "Warning"}
+        return sorted(self.due.keys() - warned)
 
     def _events(self):
         entries = self._world.server.store.table("events").entries()

@@ -172,9 +172,12 @@ class _Stream:
         return self._inner.headers
 
     def lines(self):
+        hidden = False
         for line in self._inner.lines():
             seen = _line(line)
             kind = ""
+            if hidden and seen is not None:
+                continue  # nothing more until the server says that it lost track
             if seen is not None and seen.key:
                 what = f"{seen.type} {self._watch.storage}"
                 kind = self._boundary.deliver(op=what, key=seen.key)
@@ -182,6 +185,7 @@ class _Stream:
                 self._inner.close()
                 raise TransportError("the connection broke before an event")
             if kind == "event_hidden":
+                hidden = True
                 continue
             for _ in range(2 if kind == "event_twice" else 1):
                 if seen is not None:

@@ -41,6 +41,7 @@ EVENT_KINDS: tuple[Kind, ...] = ("event_crash", "event_cut", "event_twice", "eve
 #: Seconds.
 OUTAGE = 90.0
 LATE = 45.0
+AFTERMATH = 5.0
 
 
 class Injection(msgspec.Struct, frozen=True):
@@ -119,6 +120,7 @@ class Boundary:
         self.events: list[Record] = []
         self.fired = 0
         self.fired_at = 0.0  #: when
+        self.frozen = 0  #: processes that are stopped, or went on only just now
         self.calls_before = 0  #: how many calls were made before the fault
         #: How a replay differed from its recording before the fault: the harness's own defect.
         self.nondeterminism = ""
@@ -194,7 +196,10 @@ class Boundary:
         def thaw() -> None:
             world.sleep(seconds)
             world.resume(process)
+            world.sleep(AFTERMATH)
+            self.frozen -= 1
 
+        self.frozen += 1
         world.start_process(thaw, process="thaw")
         world.pause(process)
         world.sleep(0)
@@ -221,9 +226,7 @@ class Boundary:
             return planned.kind
         return ""
 
-    def _strike(
-        self, kind: Kind, record: Record, failures: Failures
-    ) -> Callable[[], None] | None:
+    def _strike(self, kind: Kind, record: Record, failures: Failures) -> Callable[[], None] | None:
         """What happens before the call is sent."""
         if kind in {"crash_before", "leader_killed"}:
             self._world.kill(self._world.process())

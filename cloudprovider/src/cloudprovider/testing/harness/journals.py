@@ -118,7 +118,7 @@ def one_series(
     Args:
         events: The Event objects of the API server.
         processes: How many processes told: each counts anew.
-        due: By the UID of an object: what its one Warning must say.
+        due: By the name of an object: what its one Warning must say.
 
     """
     series: collections.Counter[tuple[str, str, str]] = collections.Counter()
@@ -127,14 +127,14 @@ def one_series(
         about = event["involvedObject"]
         if event["type"] == "Warning":
             series[about.get("uid", ""), event["reason"], event["message"]] += 1
-            said[about.get("uid", "")].append(event["message"])
+            said[about["name"]].append(event["message"])
     found = [
         f"O12: {count} events {reason} for one thing: {message}"
         for (_, reason, message), count in series.items()
         if count > processes
     ]
-    for uid, parts in (due or {}).items():
-        messages = sorted(set(said[uid]))
+    for name, parts in (due or {}).items():
+        messages = sorted(set(said[name]))
         if len(messages) != 1 or not all(part in messages[0] for part in parts):
             found.append(f"O12: the one Warning with {list(parts)} is {messages}")
     return found

@@ -161,9 +161,9 @@ def converged(now: View) -> list[str]:
     balancers = {balancer.owner_uid: balancer for balancer in now.balancers}
     for service in now.services:
         balancer = balancers.pop(service.metadata.uid, None)
-        if service.metadata.name in now.broken and balancer is None:
+        if _wants(service) and service.metadata.name in now.broken and balancer is None:
             continue
-        if service.spec.type == "LoadBalancer" and service.metadata.deletion_timestamp is None:
+        if _wants(service):
             found += _as_asked(service, balancer, now.backends)
         else:
             found += _cleaned_up(service, balancer)
