@@ -54,12 +54,12 @@ class Manager:
         self._transport = transport
         self._cloud = cloud
         self._concurrency = concurrency or current()
-        self.monitoring = Monitoring()
+        self.monitoring = Monitoring(concurrency=self._concurrency)
         self._failed = False
         #: Set while the provider and the controllers are not being started.
         self._settled = self._concurrency.event()
         self._settled.set()
-        self.health = Health(concurrency=self._concurrency)
+        self.health = Health(observe=self.monitoring.slis.observe, concurrency=self._concurrency)
         self.ports = Ports(options, self.health, self.monitoring, concurrency=self._concurrency)
 
     def run(self, stop: Event) -> int:

@@ -27,6 +27,8 @@ OWN = (
 )
 _LETTERS = {logging.DEBUG: "I", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E"}
 _DEBUG_FROM = 4
+#: Packages that may log below WARNING, since :func:`configure`.
+_speaking = list(OWN)
 
 
 def configure(
@@ -41,8 +43,14 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    _speaking[:] = [*OWN, *packages]
+    set_verbosity(verbosity)
+
+
+def set_verbosity(verbosity: int) -> None:
+    """Let those who may log below WARNING do so as ``-v`` says."""
     level = logging.DEBUG if verbosity >= _DEBUG_FROM else logging.INFO
-    for package in (*OWN, *packages):
+    for package in _speaking:
         logging.getLogger(package).setLevel(level)
 
 

@@ -10,7 +10,9 @@ import platform
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from cloudprovider.concurrency import Concurrency, current
 from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
+from cloudprovider_manager.health_metrics import HealthMetrics
 from cloudprovider_manager.release import version
 
 _MANAGER = "cloud-controller-manager"
@@ -27,8 +29,9 @@ class Monitoring:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, *, concurrency: Concurrency | None = None) -> None:
         self.registry = CollectorRegistry()
+        self.slis = HealthMetrics(concurrency=concurrency or current())
         ProcessCollector(registry=self.registry)
         self.runtime = RuntimeMetrics(self.registry)
         build = Gauge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+from cloudprovider_manager import serving_validation
 from cloudprovider_manager.old_options import OLD_LOCKS
 from cloudprovider_manager.options import Options
 
@@ -147,10 +148,7 @@ def _election(options: Options) -> Iterator[str]:
 
 
 def _serving(options: Options) -> Iterator[str]:
-    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
-        yield (
-            "--tls-cert-file and --tls-private-key-file belong together; accepted: both or neither"
-        )
+    yield from serving_validation.problems(options)
     if options.port and options.port == options.secure_port:
         yield (
             f"--port={options.port}: the same as --secure-port, which answers plain-HTTP health "
@@ -162,8 +160,7 @@ def _files(options: Options) -> Iterator[str]:
     for flag, path in (
         ("--cloud-config", options.cloud_config),
         ("--kubeconfig", options.kubeconfig),
-        ("--tls-cert-file", options.tls_cert_file),
-        ("--tls-private-key-file", options.tls_private_key_file),
+        *serving_validation.files(options),
     ):
         if path and (reason := _unreadable(path)):
             yield f"{flag}={path}: {reason}; accepted: a readable file"
@@ -234,6 +231,5 @@ _CHECKS: tuple[_Check, ...] = (
 )  # fmt: skip
 _WARNINGS: tuple[_Check, ...] = (
     _lock_warnings, _name_warnings, _port_warnings, _election_warnings, _gate_warnings,
-    _route_warnings,
-    _config_mode_warnings,
+    _route_warnings, serving_validation.warnings, _config_mode_warnings,
 )  # fmt: skip
