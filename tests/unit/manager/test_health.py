@@ -73,3 +73,13 @@ def test_a_check_of_the_same_name_is_replaced():
     made = health(a=False)
     made.add(Check("a", lambda: True))
     assert made.report("healthz") == (200, "ok")
+
+
+def test_every_result_of_a_report_is_told():
+    told = []
+    made = Health(observe=lambda *result: told.append(result))
+    made.add(Check("a", lambda: True))
+    made.add(Check("b", lambda: False))
+    made.add(Check("c", lambda: True))
+    made.report("readyz", exclude=["c"])
+    assert told == [("a", "readyz", True), ("b", "readyz", False)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from cloudprovider_manager.auth.authorization import PublicPaths
 from cloudprovider_manager.auth_options import AuthFlags
 from cloudprovider_manager.options import Options
-from cloudprovider_manager.tls_settings import suite_names
+from cloudprovider_manager.tls_settings import curve_numbers, suite_names
 
 #: Lists of names of headers, and the one that proxies of an API server send.
 _HEADERS = (
@@ -30,8 +30,8 @@ def problems(options: Options) -> Iterator[str]:
     for problem in options.tls.problems():
         suite = problem.startswith("Cipher suite")
         flag = "--tls-cipher-suites" if suite else "--tls-curve-preferences"
-        accepted = f"; accepted: {', '.join(suite_names())}" if suite else ""
-        yield f"{flag}: {problem}{accepted}"
+        accepted = suite_names() if suite else curve_numbers()
+        yield f"{flag}: {problem}; accepted: {', '.join(accepted)}"
     yield from _headers(options)
     try:
         PublicPaths(options.authorization_always_allow_paths)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 _TLS13_SUITES = frozenset({
     "TLS_AES_128_GCM_SHA256",
@@ -108,6 +108,11 @@ def suite_names() -> list[str]:
     return sorted({*_ALL_SUITES, *_TLS13_SUITES})
 
 
+def curve_numbers() -> list[str]:
+    """What ``--tls-curve-preferences`` takes here."""
+    return [str(curve) for curve in sorted(_CURVES) if _supported(curve)]
+
+
 def _curve_problems(curves: Sequence[int]) -> Iterator[str]:
     for position, curve in enumerate(curves):
         if not 0 < curve <= _MAX_CURVE:
@@ -115,8 +120,7 @@ def _curve_problems(curves: Sequence[int]) -> Iterator[str]:
         elif curve in curves[:position]:
             yield f"duplicate curve preference {curve}"
         elif not _supported(curve):
-            known = ", ".join(str(each) for each in _usable())
-            yield f"curve preference {curve} is not supported by this OpenSSL; accepted: {known}"
+            yield f"curve preference {curve} is not supported by this OpenSSL"
 
 
 def _supported(curve: int) -> bool:
@@ -127,10 +131,6 @@ def _supported(curve: int) -> bool:
     except (ValueError, ssl.SSLError):
         return False
     return True
-
-
-def _usable() -> Iterable[int]:
-    return (curve for curve in _CURVES if _supported(curve))
 
 
 def _preferred(curves: Sequence[int]) -> str:
