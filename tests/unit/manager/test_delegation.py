@@ -160,8 +160,12 @@ def test_while_it_cannot_be_read_the_last_reading_counts(time, status, caplog):
 )
 def test_a_failure_to_read_it_forbids_the_start_unless_it_is_tolerated(time, api, text):
     def script():
-        with pytest.raises(DelegationError, match=text):
-            delegation(time, api)
+        for asked in (
+            {"authentication_kubeconfig": "named"},
+            {"given": frozenset({"authentication-tolerate-lookup-failure"})},
+        ):
+            with pytest.raises(DelegationError, match=text):
+                delegation(time, api, **asked)
         made = delegation(time, api, authentication_tolerate_lookup_failure=True)
         assert made.trust() == Trust()
         api.data, api.status = DATA, 200
@@ -170,6 +174,18 @@ def test_a_failure_to_read_it_forbids_the_start_unless_it_is_tolerated(time, api
         made.close()
 
     time.run(script)
+
+
+def test_a_pod_whose_account_was_given_no_right_starts_all_the_same(time, caplog):
+    """Manifests from before there was delegated authentication name no identity for it."""
+
+    def script():
+        made = delegation(time, Api(status=403))
+        assert made.trust() == Trust()
+        made.close()
+
+    time.run(script)
+    assert "bind the Role extension-apiserver-authentication-reader" in caplog.text
 
 
 def test_one_that_is_not_there_is_waited_for(time):

@@ -32,7 +32,8 @@ class AuthFlags:
     )  # fmt: skip
     authentication_tolerate_lookup_failure: bool = flag(
         False, BOOL, "Start although that ConfigMap cannot be read: client certificates and "
-        "proxies are not believed until it can.", group=_WHO,
+        "proxies are not believed until it can. Not given, and without "
+        "--authentication-kubeconfig, it is true (upstream: false).", group=_WHO,
     )  # fmt: skip
     authentication_token_webhook_cache_ttl: float = flag(
         10.0, _TTL, "How long a review of a token is remembered; 0s = not at all.", group=_WHO

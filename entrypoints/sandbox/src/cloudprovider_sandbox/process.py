@@ -79,6 +79,7 @@ def manager_command(
 ) -> list[str]:
     """The manager's command line, with the flags of a production manifest.
 
+    Whoever may read metrics in this cluster may read the manager's: see docs/guides/metrics.md.
     Routes are off: the sandbox's nodes have no pod network.
     """
     return [
@@ -88,6 +89,8 @@ def manager_command(
         f"--cloud-provider={cloud_provider}",
         f"--cloud-config={cloud_config}",
         f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
         "--cluster-name=sandbox",
         "--leader-elect=true",
         "--use-service-account-credentials=true",

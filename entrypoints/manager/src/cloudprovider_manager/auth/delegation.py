@@ -21,8 +21,8 @@ from cloudprovider_manager.auth.authorization import Authorizer, PublicPaths
 from cloudprovider_manager.auth.lookup import WHERE, Lookup, LookupFailed
 from cloudprovider_manager.auth.reviews import AccessReviews, Reviewer, TokenReviews
 from cloudprovider_manager.auth.trust import Proxy, Trust, TrustError, authorities
-from cloudprovider_manager.auth_options import AuthFlags
 from cloudprovider_manager.files import FileFault, FromFiles, read
+from cloudprovider_manager.options import Options
 from cloudprovider_manager.release import version
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Delegation:
 
     def __init__(
         self,
-        options: AuthFlags,
+        options: Options,
         authentication: Client | None,
         authorization: Client | None,
         *,
@@ -77,7 +77,7 @@ class Delegation:
 
     @classmethod
     def open(
-        cls, options: AuthFlags, metrics: RuntimeMetrics, *, concurrency: Concurrency
+        cls, options: Options, metrics: RuntimeMetrics, *, concurrency: Concurrency
     ) -> Delegation:
         """Read kubeconfigs and bundles, and the ConfigMap where it is wanted.
 
@@ -155,7 +155,7 @@ class Delegation:
         try:
             lookup.read()
         except LookupFailed as error:
-            if not self._options.authentication_tolerate_lookup_failure:
+            if not tolerated(self._options):
                 raise DelegationError(
                     f"{error}; --authentication-tolerate-lookup-failure=true starts all the same, "
                     "--authentication-skip-lookup=true does not ask"
@@ -163,6 +163,17 @@ class Delegation:
             _log.warning("%s; client certificates and proxies are not believed yet", error)
         lookup.start()
         return lookup
+
+
+def tolerated(options: Options) -> bool:
+    """Whether a failure to read the ConfigMap lets the manager start all the same.
+
+    An identity that nobody named, the Pod's own, may lack the right: manifests from before there
+    was delegated authentication go on starting, and whom we cannot check is not believed.
+    """
+    named = options.authentication_kubeconfig
+    asked = "authentication-tolerate-lookup-failure" in options.given
+    return options.authentication_tolerate_lookup_failure or not (named or asked)
 
 
 def _client(
