@@ -5,7 +5,8 @@ D2). A TLS connection starts with byte 0x16 and a plain request never does: the 
 
 A connection has :data:`DEADLINE` seconds for its request, and again for the answer. Waiting for
 its first byte and the TLS handshake happen in worker threads, and there are more of these when all
-are busy, so that slow connections do not keep a probe waiting.
+are busy; when even that is not enough, the connection that has been without a request for longest
+is ended. So slow connections do not keep a probe waiting, however many there are.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from cloudprovider_manager.headers import Connection as HTTPConnection
 #: Seconds from accepting a connection to the end of its request; and for sending the answer.
 DEADLINE = 10
 _MAX_CONNECTIONS = 128
+#: Connections that may be without a whole request; one more ends the oldest of them.
+_MAX_WAITING = 96
 _GROWTH = 8
 _TLS_HANDSHAKE = b"\x16"
 
@@ -130,6 +133,7 @@ class _Gateway(wsgi.Gateway_10):
         environ: Any = super().get_environ()  # type: ignore[no-untyped-call]
         connection = self.req.conn.socket
         environ[ENCRYPTED] = connection.encrypted
+        connection.was_read()
         environ[CALLER] = Caller(self.req.header_reader.pairs, *connection.certificate())
         return environ
 
@@ -140,12 +144,13 @@ class _Sniffer(Adapter):
     def __init__(self, tls: ContextSource | None, concurrency: Concurrency) -> None:
         self._tls = tls
         self._concurrency = concurrency
+        self._waiting = _Waiting(concurrency)
 
     def bind(self, sock: socket.socket) -> socket.socket:
         return sock
 
     def wrap(self, sock: socket.socket) -> tuple[_Connection, dict[str, str]]:
-        return _Connection(sock, self._tls, self._concurrency), {}
+        return _Connection(sock, self._tls, self._waiting, self._concurrency), {}
 
     def get_environ(self) -> dict[str, str]:
         return {}
@@ -154,18 +159,48 @@ class _Sniffer(Adapter):
         return MakeFile(sock, mode, bufsize if bufsize > 0 else 8192)
 
 
+class _Waiting:
+    """The connections without a whole request, oldest first."""
+
+    def __init__(self, concurrency: Concurrency) -> None:
+        self._lock = concurrency.lock()
+        self._connections: dict[_Connection, None] = {}
+
+    def add(self, connection: _Connection) -> None:
+        """``connection`` waits from now on; the oldest is ended if there are too many."""
+        with self._lock:
+            self._connections[connection] = None
+            over = len(self._connections) > _MAX_WAITING
+            oldest = next(iter(self._connections))
+            if over:
+                del self._connections[oldest]
+        if over:
+            oldest.shutdown(socket.SHUT_RDWR)  # its worker reads the end of it
+
+    def discard(self, connection: _Connection) -> None:
+        """``connection`` waits no more."""
+        with self._lock:
+            self._connections.pop(connection, None)
+
+
 class _Connection:
     """A socket as far as cheroot uses one; settled at the first read, in the worker's thread."""
 
     def __init__(
-        self, sock: socket.socket, tls: ContextSource | None, concurrency: Concurrency
+        self,
+        sock: socket.socket,
+        tls: ContextSource | None,
+        waiting: _Waiting,
+        concurrency: Concurrency,
     ) -> None:
         self._sock = sock
         self._tls = tls
+        self._waiting = waiting
         self._concurrency = concurrency
         self._deadline = concurrency.monotonic() + DEADLINE
         self._settled = tls is None
         self._answering = False
+        waiting.add(self)
 
     @property
     def encrypted(self) -> bool:
@@ -177,6 +212,14 @@ class _Connection:
         if isinstance(self._sock, ssl.SSLSocket):
             return client_certificate(self._sock)
         return None, False
+
+    def was_read(self) -> None:
+        """The request is complete, but for a body maybe."""
+        self._waiting.discard(self)
+
+    def close(self) -> None:
+        self._waiting.discard(self)
+        self._sock.close()
 
     def recv_into(self, buffer: Any) -> int:
         self._settle()
