@@ -14,7 +14,6 @@ import msgspec
 from cluster import UNINITIALIZED, UNREADABLE
 from seams import Refused
 
-from cloudprovider.testing.harness.oracles import FINALIZER
 from cloudprovider_controllers.runtime.errors import NotFound
 from cloudprovider_controllers.runtime.resources import LEASES, NODES, SERVICES
 from cloudprovider_controllers.runtime.transport import TransportError

@@ -165,3 +165,16 @@ def test_a_check_has_a_name_and_its_own_words_stay_inside(caplog):
     with pytest.raises(RuntimeError, match="hello"):
         check.healthy()
     assert ask(made, "/healthz/foo") == (500, "internal server error: unhealthy")
+
+
+# -- observers -----------------------------------------------------------------------------------
+
+
+def test_every_result_of_a_report_is_told():
+    told = []
+    made = Health(observe=lambda *result: told.append(result))
+    made.add(Check("a", lambda: True))
+    made.add(Check("b", lambda: False))
+    made.add(Check("c", lambda: True))
+    made.report("readyz", exclude=["c"])
+    assert told == [("a", "readyz", True), ("b", "readyz", False)]

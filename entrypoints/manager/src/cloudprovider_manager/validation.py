@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from cloudprovider.router import NONE
-from cloudprovider_manager import cloud_configs, controllers, gates
+from cloudprovider_manager import cloud_configs, controllers, gates, serving_validation
 from cloudprovider_manager.flags import closest, shown
 from cloudprovider_manager.old_options import OLD_LOCKS
 from cloudprovider_manager.options import Options
@@ -158,10 +158,7 @@ def _election(options: Options) -> Iterator[str]:
 
 
 def _serving(options: Options) -> Iterator[str]:
-    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
-        yield (
-            "--tls-cert-file and --tls-private-key-file belong together; accepted: both or neither"
-        )
+    yield from serving_validation.problems(options)
     if options.port and options.port == options.secure_port:
         yield (
             f"--port={options.port}: the same as --secure-port, which answers plain-HTTP health "
@@ -189,8 +186,7 @@ def _files(options: Options) -> Iterator[str]:
     for flag, path in (
         *(("--cloud-config", path) for path in _config_paths(options)),
         ("--kubeconfig", options.kubeconfig),
-        ("--tls-cert-file", options.tls_cert_file),
-        ("--tls-private-key-file", options.tls_private_key_file),
+        *serving_validation.files(options),
     ):
         if path and (reason := _unreadable(path)):
             yield f"{flag}={path}: {reason}; accepted: a readable file"
@@ -278,5 +274,6 @@ _CHECKS: tuple[_Check, ...] = (
 )  # fmt: skip
 _WARNINGS: tuple[_Check, ...] = (
     _lock_warnings, _name_warnings, _controller_warnings, _port_warnings, _election_warnings,
-    _gate_warnings, _route_warnings, _log_warnings, _config_mode_warnings,
+    _gate_warnings, _route_warnings, _log_warnings, serving_validation.warnings,
+    _config_mode_warnings,
 )  # fmt: skip
