@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
+    configuration_file,
+    conformance,
     emulator_actions,
     errors,
     events,
@@ -35,6 +37,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/alicloud-ram-policy.json": ram_policy.policy,
     "examples/rbac/one-account.yaml": rbac.one_account,
     "examples/rbac/account-per-controller.yaml": rbac.account_per_controller,
+    "docs/reference/conformance-to-upstream.md": conformance.page,
+    "docs/reference/configuration-file.md": configuration_file.page,
 }
 
 

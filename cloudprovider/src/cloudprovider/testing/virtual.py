@@ -7,17 +7,19 @@ is drawn at random instead of in turn, which explores other interleavings, repea
 Threads belong to a *process* (the one that started them, or a new one by
 :meth:`VirtualConcurrency.start_process`). :meth:`VirtualConcurrency.kill` stops a process as
 SIGKILL would: none of its threads ever runs again, no ``finally`` has an effect.
+:meth:`VirtualConcurrency.pause` and :meth:`VirtualConcurrency.resume` are SIGSTOP and SIGCONT.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import heapq
 import itertools
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import greenlet
 
@@ -104,6 +106,11 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
         self._tasks: list[Task] = []
         self._current: Task | None = None
+        self._skew: dict[str, float] = {}  # of a process's wall clock, in seconds
+        self._behind: dict[str, float] = {}  # what its monotonic clock missed while suspended
+        self._serving = 0
+        #: Processes that are paused, with their threads that could run.
+        self._paused: dict[str, list[Task]] = {}
         self.hub_greenlet: greenlet.greenlet = greenlet.getcurrent()
         self.steps = 0
 
@@ -143,6 +150,10 @@ class VirtualConcurrency(concurrency.Concurrency):
         task = self.choose()
         task.queued = False
         if not task.is_alive():
+            return
+        if task.process in self._paused:
+            task.queued = True
+            self._paused[task.process].append(task)
             return
         self._current = task
         task.greenlet.switch()
@@ -193,6 +204,47 @@ class VirtualConcurrency(concurrency.Concurrency):
         if self.current_task().killed:
             self.hub_greenlet.switch()
             raise Killed
+
+    def pause(self, process: str) -> None:
+        """Let no thread of ``process``, which is not the caller's, go on; time does."""
+        self._paused.setdefault(process, [])
+
+    def resume(self, process: str) -> None:
+        """Let a paused process go on; no error if it is not paused."""
+        self._ready.extend(self._paused.pop(process, []))
+
+    def suspend(self, process: str, seconds: float) -> None:
+        """Pause ``process`` as a suspended machine is: its monotonic clock does not see it."""
+        self.pause(process)
+
+        def wake() -> None:
+            self.sleep(seconds)
+            self._behind[process] = self._behind.get(process, 0.0) + seconds
+            self.resume(process)
+
+        self._spawn(wake, name="wake", process=f"{process}-machine")
+
+    def skew(self, process: str, seconds: float) -> None:
+        """The wall clock of ``process`` jumps, ahead or back."""
+        self._skew[process] = self._skew.get(process, 0.0) + seconds
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """What runs inside is a server, in the thread of its caller: clocks are right."""
+        self._serving += 1
+        try:
+            yield
+        finally:
+            self._serving -= 1
+
+    def elapsed(self) -> float:
+        """Seconds since the start, whatever the clocks of processes show."""
+        return self._now
+
+    def _off(self, clocks: dict[str, float]) -> float:
+        if not clocks or self._serving or self._current is None:
+            return 0.0
+        return clocks.get(self._current.process, 0.0)
 
     def threads(self, process: str) -> list[str]:
         """Names of the threads of ``process`` that are alive."""
@@ -266,10 +318,10 @@ class VirtualConcurrency(concurrency.Concurrency):
     # -- Concurrency -----------------------------------------------------------------------
 
     def now(self) -> datetime.datetime:
-        return _EPOCH + datetime.timedelta(seconds=self._now)
+        return _EPOCH + datetime.timedelta(seconds=self._now + self._off(self._skew))
 
     def monotonic(self) -> float:
-        return self._now
+        return self._now - self._off(self._behind)
 
     def sleep(self, seconds: float) -> None:
         self.block(seconds)

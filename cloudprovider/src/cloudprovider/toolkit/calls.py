@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import re
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 import tenacity
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import CloudProviderError, Throttled
@@ -252,6 +253,9 @@ def interruptible_sleep(stop: Event) -> Callable[[float], None]:
 
 # -- metrics ---------------------------------------------------------------------------------
 
+#: Different codes that metrics show; further ones are counted as ``other``.
+MOST_CODES = 200
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -272,12 +276,41 @@ class CallMetrics:
             ["provider", "service", "action"],
             registry=registry,
         )
+        self._throttled = Counter(
+            "cloudprovider_api_throttled",
+            "Attempts that a cloud refused because there were too many",
+            ["provider", "service", "action"],
+            registry=registry,
+        )
+        self._rate = Gauge(
+            "cloudprovider_api_budget_rate",
+            "Calls per second that the budget allowed at the last call; throttling lowers it",
+            ["provider", "service", "action"],
+            registry=registry,
+        )
+        self._codes: set[str] = set()
 
     def observe(
         self, provider: str, service: str, action: str, *, code: str, seconds: float
     ) -> None:
         """One attempt took ``seconds``; ``code`` is ``ok`` or the cloud's error code."""
-        self._duration.labels(provider, service, action, code).observe(seconds)
+        self._duration.labels(provider, service, action, self._bounded(code)).observe(seconds)
+
+    def budget(self, provider: str, service: str, action: str, budget: Budget) -> None:
+        """``budget`` gave leave to call, or was told of a refusal."""
+        self._rate.labels(provider, service, action).set(budget.rate)
+
+    def throttled(self, provider: str, service: str, action: str) -> None:
+        """A call was refused because there were too many."""
+        self._throttled.labels(provider, service, action).inc()
+
+    def _bounded(self, code: str) -> str:
+        """``code``, or ``other``: a server must not fill the memory with codes it makes up."""
+        if code not in self._codes:
+            if len(self._codes) >= MOST_CODES or not _CODE.fullmatch(code):
+                return "other"
+            self._codes.add(code)
+        return code
 
     def waited(self, provider: str, service: str, action: str, seconds: float) -> None:
         """A call waited ``seconds`` for its budget."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
 from cloudprovider.interface import InstanceMetadata, MetadataOutcome
 from cloudprovider.models import Node, Taint
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.node.addresses import (
     PROVIDED_NODE_IP,
     filter_by_node_ip,
@@ -80,11 +81,19 @@ def work_changed(old: Node, new: Node) -> bool:
     return _inputs(old) != _inputs(new) or stable_label_changes(old) != stable_label_changes(new)
 
 
+def identity_changed(old: Node, new: Node) -> bool:
+    """Whether an update of a Node may change whose it is."""
+    return (old.spec.provider_id, old.metadata.labels) != (
+        new.spec.provider_id,
+        new.metadata.labels,
+    )
+
+
 def _inputs(node: Node) -> tuple[object, ...]:
     meta = node.metadata
     addresses = node.status.addresses
     identity = (meta.uid, node.spec.provider_id, is_uninitialized(node))
-    return (*identity, provided_node_ip(node), addresses)
+    return (*identity, recorded(node), provided_node_ip(node), addresses)
 
 
 def split_labels(
@@ -171,20 +180,11 @@ def initialization(node: Node, metadata: InstanceMetadata) -> Initialization:
 
 
 def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
-    """Labels of an initialised node that the cloud contradicts.
+    """Labels of an initialised node that the cloud contradicts: type, zone and region.
 
-    The instance type changes when an instance is resized, so it is set anew. Zone and region are
-    only filled in where missing: volumes are bound to what the node says.
+    An instance is resized, or moves to another zone and its disks with it: the scheduler would
+    place Pods by what is no longer true. What the cloud does not know is left alone.
     """
     present = node.metadata.labels or {}
-    return {
-        key: value
-        for key, value in cloud_labels(metadata).items()
-        if (key in (INSTANCE_TYPE, BETA_INSTANCE_TYPE) and present.get(key) != value)
-        or key not in present
-    }
-
-
-def is_foreign(node: Node, *, claimed: bool) -> bool:
-    """Whether ``node`` belongs to another provider: it has a provider id and nobody claims it."""
-    return bool(node.spec.provider_id) and not claimed
+    wanted = cloud_labels(metadata)
+    return {key: value for key, value in wanted.items() if present.get(key) != value}

@@ -6,6 +6,7 @@ Source: ``spec/ccm-core.md`` 3.2.2.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, RetryLater
@@ -26,6 +27,9 @@ from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
 
+#: Seconds; the API server forgets events after an hour.
+_REMIND = 3600.0
+
 
 class InitializationFailed(Exception):
     """A Node stays tainted; it is tried again."""
@@ -40,6 +44,7 @@ class Initializer:
         metrics: Where delays are counted.
         needs_provider_id: False for a cloud of the old interface: it may have no instance ids.
         concurrency: The clock.
+        asked: Who was asked about a Node, with a space in front; empty where there is no choice.
 
     """
 
@@ -51,13 +56,16 @@ class Initializer:
         metrics: NodeMetrics,
         needs_provider_id: bool,
         concurrency: Concurrency,
+        asked: Callable[[Node], str] = lambda _: "",
     ) -> None:
         self._api = api
         self._recorder = recorder
         self._metrics = metrics
         self._needs_provider_id = needs_provider_id
         self._concurrency = concurrency
-        self._complaints: dict[str, str] = {}
+        self._asked = asked
+        #: The last one told by node, and when.
+        self._complaints: dict[str, tuple[str, float]] = {}
 
     def forget(self, key: str) -> None:
         """The Node ``key`` is gone."""
@@ -79,10 +87,9 @@ class Initializer:
         if isinstance(outcome, RetryLater):
             return Result(after=outcome.after)
         if isinstance(outcome, CloudProviderError):
-            self._fail(node, f"failed to get instance metadata for node {name}", outcome)
-            raise InitializationFailed(
-                f"failed to get instance metadata for node {name}: {outcome}"
-            )
+            doing = f"failed to get instance metadata for node {name}{self._asked(node)}"
+            self._fail(node, doing, outcome)
+            raise InitializationFailed(f"{doing}: {outcome}")
         try:
             self._initialize(node, outcome)
         except NodeGone as reason:
@@ -123,8 +130,10 @@ class Initializer:
         self._recorder.event(node, "Normal", "Synced", "Node synced successfully")
 
     def _fail(self, node: Node, doing: str, error: CloudProviderError) -> None:
-        """Tell once per change what keeps ``node`` from being initialised."""
+        """Tell what keeps ``node`` from being initialised: once per change, then once an hour."""
         complaint = f"{type(error).__name__} {error.code} {error.message}"
-        if self._complaints.get(node.key) != complaint:
-            self._complaints[node.key] = complaint
+        told, when = self._complaints.get(node.key, ("", 0.0))
+        now = self._concurrency.monotonic()
+        if told != complaint or now - when >= _REMIND:
+            self._complaints[node.key] = complaint, now
             self._recorder.event(node, "Warning", "FailedToInitialize", f"{doing}: {error}")

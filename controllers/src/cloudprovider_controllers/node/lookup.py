@@ -18,7 +18,7 @@ from cloudprovider.interface import (
 )
 from cloudprovider.models import Node
 from cloudprovider_controllers.node.parallel import for_each
-from cloudprovider_controllers.provider_calls import guarded, meaning
+from cloudprovider_controllers.provider_calls import meaning
 
 logger = logging.getLogger(__name__)
 
@@ -130,14 +130,3 @@ def _outcome(answer: object, kind: type[_T], name: str) -> _T | CloudProviderErr
     if isinstance(answer, BaseException):
         return meaning(answer)
     return CloudProviderError(f"the provider answered {type(answer).__name__} for node {name}")
-
-
-def claims(cloud_claims: object, node: Node) -> bool:
-    """Whether the provider says that ``node`` is its own; a provider that fails to, does not."""
-    if not callable(cloud_claims):
-        return False
-    try:
-        return bool(guarded(lambda: cloud_claims(node)))
-    except CloudProviderError as error:
-        logger.warning("node %s: the provider cannot tell whose it is: %s", node.key, error)
-        return False

@@ -55,7 +55,13 @@ class RouteEvents:
         self._told[item] = complaint
         if not (repeated and once):
             self._recorder.event(
-                node, "Warning", "FailedToCreateRoute", text, kind="Node", with_version=False
+                node,
+                "Warning",
+                "FailedToCreateRoute",
+                text,
+                kind="Node",
+                with_version=False,
+                topic=f"{cidr} {complaint}",
             )
 
     def keep(self, items: Container[WantedId]) -> None:

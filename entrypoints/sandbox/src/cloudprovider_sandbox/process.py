@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from cloudprovider_sandbox.kubelets import POD_NETWORK
+
 #: Seconds between SIGTERM and SIGKILL.
 GRACE = 25.0
 
@@ -77,10 +79,7 @@ class ManagerProcess:
 def manager_command(
     *, cloud_provider: str, kubeconfig: pathlib.Path, cloud_config: pathlib.Path, port: int
 ) -> list[str]:
-    """The manager's command line, with the flags of a production manifest.
-
-    Routes are off: the sandbox's nodes have no pod network.
-    """
+    """The manager's command line, with the flags of a production manifest."""
     return [
         sys.executable,
         "-m",
@@ -91,7 +90,8 @@ def manager_command(
         "--cluster-name=sandbox",
         "--leader-elect=true",
         "--use-service-account-credentials=true",
-        "--configure-cloud-routes=false",
+        "--configure-cloud-routes=true",
+        f"--cluster-cidr={POD_NETWORK}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         "--v=2",

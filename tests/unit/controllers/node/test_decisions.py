@@ -17,7 +17,6 @@ from cloudprovider_controllers.node.decisions import (
     ZONE,
     has_taint,
     initialization,
-    is_foreign,
     needs_work,
     refreshed_labels,
     split_labels,
@@ -187,8 +186,8 @@ REFRESH = [
      {}),
     ("resized", {INSTANCE_TYPE: "t0", BETA_INSTANCE_TYPE: "t0", ZONE: "z1", BETA_ZONE: "z1"},
      {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"}),
-    ("another zone is left alone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0",
-                                    BETA_ZONE: "z0"}, {}),
+    ("another zone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0", BETA_ZONE: "z0"},
+     {ZONE: "z1", BETA_ZONE: "z1"}),
     ("zone missing", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"},
      {ZONE: "z1", BETA_ZONE: "z1"}),
 ]
@@ -233,15 +232,3 @@ def test_needs_work():
     assert needs_work(make_node(**TAINTED))
     assert needs_work(make_node(labels={BETA_ZONE: "a"}))
     assert not needs_work(make_node())
-
-
-@pytest.mark.parametrize(
-    ("provider_id", "claimed", "expected"),
-    [
-        pytest.param(None, False, False, id="no provider id yet"),
-        pytest.param("p://1", True, False, id="ours"),
-        pytest.param("q://1", False, True, id="another provider's"),
-    ],
-)
-def test_nodes_of_other_providers_are_foreign(provider_id, claimed, expected):
-    assert is_foreign(make_node(provider_id=provider_id), claimed=claimed) is expected
