@@ -402,7 +402,7 @@ KINDS = {
     "conflict": _kind("K7", refuse, writes, status=409, reason="Conflict"),
     # Upstream tries an initialisation twenty times in a pass (spec/ccm-core.md 3.1.3).
     "conflicts": _kind(
-        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=4
+        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=5
     ),
     "unauthorized": _kind(
         "K9",
