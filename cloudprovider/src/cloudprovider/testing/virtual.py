@@ -70,6 +70,8 @@ class Task:
         finally:
             self.done = True
             self.wake_joiners()
+            if self.error is None:
+                self._hub.forget(self)
 
     def wake_joiners(self) -> None:
         for joiner in self._joiners:
@@ -103,7 +105,8 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._timers: list[tuple[float, int, int, Task]] = []
         self._sequence = itertools.count()
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
-        self._tasks: list[Task] = []
+        #: All that have not ended, and those that ended with an error; a dict for its order.
+        self._tasks: dict[Task, None] = {}
         self._current: Task | None = None
         #: Processes that are paused, with their threads that could run.
         self._paused: dict[str, list[Task]] = {}
@@ -165,7 +168,7 @@ class VirtualConcurrency(concurrency.Concurrency):
         """Unwind every thread that is still there, without letting it do anything more."""
         for task in self._tasks:
             task.killed = True
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             if task.greenlet and not task.greenlet.dead:
                 self._current = task
                 task.greenlet.throw(Killed())
@@ -218,9 +221,13 @@ class VirtualConcurrency(concurrency.Concurrency):
 
     def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> Task:
         task = Task(self, target, name, process)
-        self._tasks.append(task)
+        self._tasks[task] = None
         self.make_ready(task)
         return task
+
+    def forget(self, task: Task) -> None:
+        """A thread ended in order."""
+        self._tasks.pop(task, None)
 
     # -- blocking, for the primitives ------------------------------------------------------
 
