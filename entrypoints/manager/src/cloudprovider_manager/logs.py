@@ -193,7 +193,8 @@ class JsonFormatter(logging.Formatter):
             "caller": f"{record.filename}:{record.lineno}",
             "severity": record.levelname.lower(),
             "logger": record.name,
-            "msg": record.getMessage(),
+            # JSON knows no half of a surrogate pair, which names of files may hold.
+            "msg": record.getMessage().encode("utf-8", "backslashreplace").decode(),
         }
         if record.levelno < logging.ERROR:
             fields["v"] = DEBUG_FROM if record.levelno < logging.INFO else 0
