@@ -193,7 +193,10 @@ class _Controllers:
         group=_CONTROLLERS,
     )
     controller_start_interval: float = flag(
-        0.0, duration(0), "Pause between the starts of controllers.", group=_CONTROLLERS
+        0.0,
+        duration(0),
+        "Pause after the start of each controller, once to twice this.",
+        group=_CONTROLLERS,
     )
     feature_gates: tuple[tuple[str, str], ...] = flag(
         (),

@@ -6,6 +6,7 @@ Source: ``spec/ccm-core.md`` 4.2 (order of validation), 4.3, 4.4, 4.5, 4.6, 6.2 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 from cloudprovider.router import NONE
@@ -17,6 +18,10 @@ from cloudprovider_manager.values import format_duration
 
 #: client-go's ``JitterFactor``: retries are spread by it, so the deadline must leave room.
 _JITTER = 1.2
+_LABEL = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
 #: Seconds; more often, comparing would take what the cloud's API allows.
 _SHORTEST_RESYNC = 60.0
 
@@ -149,12 +154,22 @@ def _election(options: Options) -> Iterator[str]:
             "greater than retryPeriod*JitterFactor; accepted: more than "
             f"{format_duration(shortest)}"
         )
-    for flag, value in (
-        ("--leader-elect-resource-name", options.leader_elect_resource_name),
-        ("--leader-elect-resource-namespace", options.leader_elect_resource_namespace),
+    yield from _lease_name(options)
+
+
+def _lease_name(options: Options) -> Iterator[str]:
+    """What the API server would refuse at every try to take the lease."""
+    for flag, value, form, accepted in (
+        ("name", options.leader_elect_resource_name, _SUBDOMAIN, "a name of at most 253"),
+        ("namespace", options.leader_elect_resource_namespace, _LABEL, "a name of at most 63"),
     ):
+        flag = f"--leader-elect-resource-{flag}"
+        what = f"{accepted} lower-case letters, digits and hyphens"
+        what += ", also dots" if form is _SUBDOMAIN else ""
         if not value:
-            yield f"{flag} cannot be empty; accepted: a name"
+            yield f"{flag} cannot be empty; accepted: {what}"
+        elif not form.fullmatch(value):
+            yield f"{flag}={shown(value)}: not a name; accepted: {what}"
 
 
 def _serving(options: Options) -> Iterator[str]:
