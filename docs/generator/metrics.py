@@ -14,12 +14,17 @@ from cloudprovider_manager.monitoring import Monitoring
 from generator import markdown, source_events
 
 _INTRODUCTION = """\
-Served on `/metrics` of the secure port to callers on the same machine. Names, labels and buckets
-are those of Kubernetes' own managers where those have one. A histogram `x` is
-served as `x_bucket`, `x_sum` and `x_count`. Counters end in `_total`."""
+Served on `/metrics` of the secure port to [those who may](../guides/metrics.md). Names, labels and
+buckets are those of Kubernetes' own managers where those have one. A histogram `x` is served as
+`x_bucket`, `x_sum` and `x_count`. Counters end in `_total`."""
 
 _ALSO = """\
-On Linux also `process_…` of prometheus_client: CPU seconds, memory, open files, start time."""
+On Linux also `process_…` of prometheus_client: CPU seconds, memory, open files, start time.
+
+On a page of its own, `/metrics/slis`: the gauge `kubernetes_healthcheck` (labels `name`, `type`; 1
+if the last check succeeded) and the counter `kubernetes_healthchecks_total` (`name`, `type`,
+`status` = `success` or `error`). `type` is `healthz`, `livez` or `readyz`; a check is counted when
+one of these is asked for. An HTTP DELETE forgets them."""
 
 
 def page() -> str:

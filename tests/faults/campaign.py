@@ -59,7 +59,7 @@ def chosen(number, kind):
     if number in EVERY_BOUNDARY and kind in WRITE_KINDS:
         return found
     few = POINTS.get(number, 1) if kind in KINDS else 2
-    drawn = random.Random(f"{SEED} {number} {kind}")  # noqa: S311 - must repeat
+    drawn = random.Random(f"{SEED} {number} {kind}")
     return sorted(drawn.sample(found, min(few, len(found))), key=lambda plan: plan.at)
 
 

@@ -14,7 +14,6 @@ import msgspec
 from cluster import UNINITIALIZED, UNREADABLE
 from seams import Refused
 
-from cloudprovider.testing.harness.oracles import FINALIZER
 from cloudprovider_controllers.runtime.errors import NotFound
 from cloudprovider_controllers.runtime.resources import LEASES, NODES, SERVICES
 from cloudprovider_controllers.runtime.transport import TransportError
@@ -403,7 +402,7 @@ KINDS = {
     "conflict": _kind("K7", refuse, writes, status=409, reason="Conflict"),
     # Upstream tries an initialisation twenty times in a pass (spec/ccm-core.md 3.1.3).
     "conflicts": _kind(
-        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=4
+        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=5
     ),
     "unauthorized": _kind(
         "K9",

@@ -60,7 +60,7 @@ def finalizer_after_create(patch):
         claim(self.api, service)
         return again
 
-    patch.setattr(ServiceApi, "claim", lambda self, service: service)
+    patch.setattr(ServiceApi, "claim", lambda self, service, *_: service)
     patch.setattr(Syncer, "_ensure_in_cloud", late)
 
 

@@ -159,13 +159,13 @@ class World(Cluster):
     def owner_of(self, params):
         """``namespace/name`` of the Service that a call to the cloud is about, if it is one."""
         state = self.core.state
-        tags = {tag.get("Key"): tag.get("Value") for tag in params.get("Tag") or ()}
+        names = {f"a{s.metadata.uid.replace('-', '')}"[:32]: s.key for s in self._services()}
         group = state.vserver_groups.get(params.get("VServerGroupId") or "")
         balancer = params.get("LoadBalancerId") or (group.load_balancer if group else "")
         if balancer in state.load_balancers:
-            tags = state.load_balancers[balancer].tags
-        names = {f"a{s.metadata.uid.replace('-', '')}"[:32]: s.key for s in self._services()}
-        return names.get(tags.get(OWNER_TAG), "")
+            return names.get(state.load_balancers[balancer].tags.get(OWNER_TAG), "")
+        tag = next((value for value in params.values() if value in names), "")
+        return names.get(tag, "")
 
     def _services(self):
         return self.server_objects("services")

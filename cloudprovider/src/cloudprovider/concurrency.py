@@ -179,6 +179,14 @@ class RealConcurrency(Concurrency):
         return socket.gethostname()
 
 
+def thread_names() -> dict[int, str]:
+    """The names of the threads that run now, by the number under which the interpreter knows them.
+
+    For showing what a process does.
+    """
+    return {thread.ident or 0: thread.name for thread in threading.enumerate()}
+
+
 _current: Concurrency = RealConcurrency()
 
 

@@ -151,7 +151,9 @@ class EmbeddedServer(Server):
         self._stack.enter_context(self._connect())
         # The roles that kube-apiserver brings.
         for body in built_in():
-            self.do("POST", f"{_GROUP}/{body['kind'].lower()}s", body)
+            namespace = body["metadata"].get("namespace")
+            root = f"{_GROUP}/namespaces/{namespace}" if namespace else _GROUP
+            self.do("POST", f"{root}/{body['kind'].lower()}s", body)
         return self
 
     def __exit__(self, *exc):

@@ -73,7 +73,7 @@ class LiveCluster(Cluster):
         self._emulator.start()
         self.core, self.cloud = self._emulator.core, self._emulator.world
         (self._folder / "cloud.conf").write_text(self._emulator.cloud_config())
-        config = load_cluster_config(str(self._kubeconfig()), None)
+        config = load_cluster_config(str(self.kubeconfig()), None)
         self._transport = HttpTransport(config, user_agent="user/1")
         self.client = Client(self._transport, qps=0)
         self._empty()
@@ -102,7 +102,8 @@ class LiveCluster(Cluster):
         self.api.do("DELETE", "/api/v1/namespaces/default/events")
         self.api.request("DELETE", LEASE)
 
-    def _kubeconfig(self, token=None):
+    def kubeconfig(self, token=None):
+        """A file for whom ``token`` stands for, or for the administrator."""
         path = self._folder / f"kubeconfig-{len(list(self._folder.iterdir()))}"
         path.write_text(self.api.kubeconfig(*([token] if token else ())))
         return path
@@ -114,7 +115,7 @@ class LiveCluster(Cluster):
         arguments = [
             *FLAGS,
             *flags,
-            f"--kubeconfig={self._kubeconfig(token)}",
+            f"--kubeconfig={self.kubeconfig(token)}",
             f"--cloud-config={self._folder / 'cloud.conf'}",
         ]
         environment = {**os.environ, **self._emulator.environment()}

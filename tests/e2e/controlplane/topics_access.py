@@ -129,17 +129,30 @@ def reviews(x):
         may("may I ask about others", user="bob", verb="get", resource="pods")
         path = {"nonResourceAttributes": {"verb": "get", "path": "/healthz"}}
         ask("may I get a path", "SelfSubjectAccessReview", path)
+        other = {"nonResourceAttributes": {"verb": "get", "path": "/metrics"}}
+        for user, more in (("ann", {}), ("root", {"groups": ["system:masters"]})):
+            spec = {"user": user, **more, **other}
+            ask(f"may {user} get metrics", "SubjectAccessReview", spec, ADMIN_TOKEN)
         ask("review of nothing", "SelfSubjectAccessReview", {})
         ask("all I may", "SelfSubjectRulesReview", {"namespace": x.ns})
+        tokens = "/apis/authentication.k8s.io/v1/tokenreviews"
+        for title, token in (("of ann", _ANN), ("of nobody", "nonsense")):
+            body = {"kind": "TokenReview", "spec": {"token": token}}
+            x.post(f"a token {title}", tokens, body, token=ADMIN_TOKEN)
+        x.post("a token, asked by ann", tokens, {"spec": {"token": _BOB}}, token=_ANN)
         x.post("who am I", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, token=_ANN)
 
 
 def built_in_roles(x):
-    """The roles that kube-apiserver brings and the manager's accounts rely on."""
+    """The roles that kube-apiserver brings and the manager and its accounts rely on."""
     for name in ("node-controller", "service-controller", "route-controller"):
         role = f"system:controller:{name}"
         x.get(f"role {name}", f"{_RBAC}/clusterroles/{role}")
         x.get(f"binding {name}", f"{_RBAC}/clusterrolebindings/{role}")
+    for name in ("system:auth-delegator", "system:monitoring"):
+        x.get(name, f"{_RBAC}/clusterroles/{name}")
+    reader = "extension-apiserver-authentication-reader"
+    x.get(reader, f"{_RBAC}/namespaces/kube-system/roles/{reader}")
 
 
 TOPICS = (no_rights, roles, reviews, built_in_roles)

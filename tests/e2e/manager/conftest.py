@@ -95,8 +95,9 @@ class Process:
     def wait(self, timeout=20):
         return self.popen.wait(timeout)
 
-    def get(self, path, *, tls=True):
+    def get(self, path, *, tls=True, token=""):
         """HTTP status and body; (0, "") while nothing listens."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             if tls:
                 context = ssl._create_unverified_context()
@@ -104,7 +105,7 @@ class Process:
             else:
                 made = http.client.HTTPConnection("127.0.0.1", self.port)
             with contextlib.closing(made):
-                made.request("GET", path)
+                made.request("GET", path, headers=headers)
                 answer = made.getresponse()
                 return answer.status, answer.read().decode()
         except OSError:
@@ -122,12 +123,14 @@ class Cluster:
         self.journal_file = folder / "fakecloud.jsonl"
         self.journal_file.touch()
         self.kubeconfig = folder / "kubeconfig"
+        self.reviews = folder / "kubeconfig-of-the-secure-port"
         self.environment = {"FAKECLOUD_JOURNAL": str(self.journal_file)}
         self._install_plugin()
 
     def serve(self):
         self.http.start()
         self.http.write_kubeconfig(self.kubeconfig, TOKEN)
+        self.http.write_kubeconfig(self.reviews, TOKEN)
 
     def _install_plugin(self):
         site = self.folder / "site"
@@ -143,13 +146,15 @@ class Cluster:
         self.environment["PYTHONPATH"] = str(site)
 
     def start(self, *arguments, provider="fakecloud", port=None, **environment):
-        """Start a manager with the usual flags and ``arguments``."""
+        """Start a manager with the usual flags and ``arguments``. TOKEN may read everything."""
         port = free_port() if port is None else port
         log = self.folder / f"manager-{len(self.processes)}.log"
         command = [
             sys.executable, "-m", "cloudprovider_manager.main",
             f"--cloud-provider={provider}", f"--kubeconfig={self.kubeconfig}",
             "--bind-address=127.0.0.1", f"--secure-port={port}",
+            f"--authentication-kubeconfig={self.reviews}", "--authentication-skip-lookup",
+            f"--authorization-kubeconfig={self.reviews}",
             "--configure-cloud-routes=false", *arguments,
         ]  # fmt: skip
         return self.launch(command, log, port, environment)

@@ -64,6 +64,7 @@ def test_a_missing_kubeconfig_is_named(cluster):
     assert "no such file" in line
 
 
+@pytest.mark.upstream("TestComponentSecureServingAndAuth/no-flags")
 def test_outside_a_cluster_without_kubeconfig_it_says_what_to_give(cluster, port):
     process = cluster.start_typed(
         "--cloud-provider=fakecloud", f"--secure-port={port}", "--bind-address=127.0.0.1", port=port

@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+#: The administrator's, of conftest.
+TOKEN = "canary-service-account-token"
+
 pytestmark = pytest.mark.e2e
 
 #: A lease short enough for a test to see it expire.
@@ -25,7 +28,7 @@ def test_it_does_the_main_job_and_ends_in_order(cluster, until):
     assert "[+]service-lb-controller ok" in process.get("/readyz?verbose")[1]
     assert (
         'running_managed_controllers{manager="cloud-controller-manager",name="service"} 1.0'
-        in (process.get("/metrics")[1])
+        in process.get("/metrics", token=TOKEN)[1]
     )
     process.signal()
     assert process.wait() == 0
@@ -142,11 +145,13 @@ def test_only_the_chosen_provider_is_loaded(cluster, until):
 
 
 def test_no_credential_is_logged_at_any_verbosity(cluster, until):
-    process = cluster.start("--v=10", "--use-service-account-credentials=true")
+    process = cluster.start("--v=10", "--profiling", "--use-service-account-credentials=true")
     until(lambda: cluster.holder())
     cluster.create_service()
     until(lambda: cluster.address())
-    shown = process.get("/configz")[1] + process.get("/metrics")[1]
+    pages = [process.get(path, token=TOKEN) for path in ("/configz", "/metrics", "/debug/stacks")]
+    assert [status for status, _ in pages] == [200, 200, 200]
+    shown = "".join(text for _, text in pages)
     process.signal()
     assert process.wait() == 0
     shown += process.text()

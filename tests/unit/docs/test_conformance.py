@@ -69,6 +69,25 @@ def test_a_mark_that_names_nothing_real_is_a_problem(found, problem):
     assert text.endswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("case", "test"),
+    [
+        (
+            "TestServiceCache/Del",
+            "test_state.py::test_a_dropped_state_is_gone_and_dropping_twice_is_fine",
+        ),
+        (
+            "TestRemoveFinalizer/remove finalizer",
+            "test_upstream_writes.py::test_the_finalizer_is_removed[the only one]",
+        ),
+    ],
+    ids=["test", "row"],
+)
+def test_marks_of_rows_and_of_whole_tests_are_told_apart(case, test):
+    found = {counterpart.test for counterpart in upstream.marks().upstream[case]}
+    assert f"tests/unit/controllers/service/{test}" in found
+
+
 def test_a_mark_of_a_whole_table_is_shown_once():
     rows = [mark(names=["TestAllowAll/row 1"], row=False, test=f"t.py::test_a[{n}]") for n in "ab"]
     assert upstream.sort_out(rows).upstream == {

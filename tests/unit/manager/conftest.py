@@ -3,6 +3,8 @@
 import io
 import itertools
 import json
+import pathlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +17,8 @@ from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager.app import Manager
 from cloudprovider_manager.options import Options
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the modules beside this one
 
 
 class StubCloud(Interface):

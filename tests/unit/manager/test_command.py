@@ -175,5 +175,5 @@ def test_an_old_address_without_a_port_says_where_health_is(stub):
 
 
 def test_a_flag_whose_function_is_not_there_yet_says_so(stub):
-    asked = command.read(["--cloud-provider=stub", "--profiling"])
+    asked = command.read(["--cloud-provider=stub", "--contention-profiling"])
     assert any("does nothing here" in text for text in asked.warnings)

@@ -120,7 +120,7 @@ def test_a_file_counts_as_given_where_a_default_would_not(stub, file):
         ),
         ("secure-port: '10258'", "secure-port: 10258: text where a whole number is expected; "),
         ("secure-port: 1.5", "secure-port: 1.5: a number where a whole number is expected; "),
-        ("secure-port: 65536", "secure-port: 65536: too large; accepted: a whole number from 0 to"),
+        ("port: 65536", "port: 65536: too large; accepted: a whole number from 0 to 65535, "),
         ("secure-port: true", "secure-port: true: true or false where a whole number is "),
         ("kube-api-qps: fast", "kube-api-qps: fast: text where a number is expected; accepted: a "),
         ("kube-api-qps: .inf", "kube-api-qps: inf: not a finite number; accepted: a number; 0 or "),

@@ -2,8 +2,6 @@
 
 import pytest
 
-from cloudprovider.testing.virtual import VirtualConcurrency
-from cloudprovider_manager.endpoints import Endpoints
 from cloudprovider_manager.health import Check, Health
 
 
@@ -77,91 +75,14 @@ def test_a_check_of_the_same_name_is_replaced():
     assert made.report("healthz") == (200, "ok")
 
 
-# -- upstream's own tests ------------------------------------------------------------------------
+# -- observers -----------------------------------------------------------------------------------
 
 
-def upstream(case):
-    return {"id": case, "marks": pytest.mark.upstream(f"TestMutableHealthzHandler/{case}")}
-
-
-def ask(made, path):
-    """HTTP status and body of ``path``."""
-    path, _, query = path.partition("?")
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
-    statuses = []
-    body = b"".join(Endpoints(made, {})(environ, lambda status, headers: statuses.append(status)))
-    return int(statuses[0].split()[0]), body.decode()
-
-
-BAD = "[+]good ok\n[-]bad failed: reason withheld\nhealthz check failed\n"
-
-
-@pytest.mark.parametrize(
-    ("batches", "path", "status", "body"),
-    [
-        pytest.param([], "/healthz", 200, "ok", **upstream("empty")),
-        pytest.param([["good"]], "/healthz", 200, "ok", **upstream("good")),
-        pytest.param(
-            [["good"]],
-            "/healthz?verbose=true",
-            200,
-            "[+]good ok\nhealthz check passed\n",
-            **upstream("good verbose"),
-        ),
-        pytest.param(
-            [["good", "bad"]], "/healthz", 500, BAD, **upstream("good and bad, same batch")
-        ),
-        pytest.param(
-            [["good"], ["bad"]], "/healthz", 500, BAD, **upstream("good and bad, two batches")
-        ),
-        pytest.param(
-            [["foo", "bar"]], "/healthz", 200, "ok", **upstream("two checks and append bad")
-        ),
-        pytest.param([["good"], ["bad"]], "/healthz/good", 200, "ok", **upstream("subcheck")),
-    ],
-)
-def test_checks_that_come_one_after_another_are_all_asked(batches, path, status, body):
-    made = Health()
-    for batch in batches:
-        for name in batch:
-            made.add(Check(name, lambda name=name: name != "bad"))
-    assert ask(made, path) == (status, body)
-    made.add(Check("bad", lambda: False))
-    assert ask(made, "/healthz")[0] == 500
-
-
-@pytest.mark.upstream("TestConcurrentChecks")
-def test_a_check_that_hangs_keeps_no_other_request_waiting():
-    time = VirtualConcurrency()
-    made = Health(concurrency=time)
-    asked = []
-    over = time.event()
-
-    def pausing():
-        asked.append(time.thread_name())
-        return over.wait()
-
-    def script():
-        made.add(Check("pausing", pausing))
-        for number in range(5):
-            time.start_thread(lambda: made.report("healthz"), name=f"request-{number}")
-        time.sleep(1)
-        assert len(set(asked)) == 5
-        over.set()
-
-    time.run(script)
-    assert time.errors() == []
-
-
-@pytest.mark.upstream("TestNamedHealthChecker")
-def test_a_check_has_a_name_and_its_own_words_stay_inside(caplog):
-    def hello():
-        raise RuntimeError("hello")
-
-    made = Health()
-    check = Check("foo", hello)
-    made.add(check)
-    assert check.name == "foo"
-    with pytest.raises(RuntimeError, match="hello"):
-        check.healthy()
-    assert ask(made, "/healthz/foo") == (500, "internal server error: unhealthy")
+def test_every_result_of_a_report_is_told():
+    told = []
+    made = Health(observe=lambda *result: told.append(result))
+    made.add(Check("a", lambda: True))
+    made.add(Check("b", lambda: False))
+    made.add(Check("c", lambda: True))
+    made.report("readyz", exclude=["c"])
+    assert told == [("a", "readyz", True), ("b", "readyz", False)]

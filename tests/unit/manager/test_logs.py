@@ -147,6 +147,14 @@ def test_json_says_the_verbosity_as_kubernetes_does(stream, level, fields):
     assert 1e12 < line["ts"] < 1e13  # milliseconds
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_half_a_character_is_escaped(stream, log_format):
+    configure(stream, log_format=log_format)
+    logging.getLogger("cloudprovider").info("file %s", "a\udc80b")
+    assert "file a" in stream.getvalue()
+    assert "udc80b" in stream.getvalue()
+
+
 def test_json_has_the_error_that_was_handled(stream):
     configure(stream, log_format="json")
     try:

@@ -1,8 +1,7 @@
-"""The health port over real sockets: TLS and plain HTTP on one port."""
+"""The secure port over real sockets: TLS and plain HTTP on one port, and clients that mean harm."""
 
 import http.client
 import os
-import pathlib
 import socket
 import ssl
 import time
@@ -12,34 +11,47 @@ import pytest
 
 from cloudprovider.concurrency import RealConcurrency
 from cloudprovider_manager import certificates
-from cloudprovider_manager.certificates import CertificateError, ServingCertificate
-from cloudprovider_manager.endpoints import Endpoints, Page
+from cloudprovider_manager.auth.authentication import Authenticator
+from cloudprovider_manager.auth.authorization import Authorizer, PublicPaths
+from cloudprovider_manager.auth.trust import Trust
+from cloudprovider_manager.contexts import Contexts, FixedPair
+from cloudprovider_manager.endpoints import Document, Endpoints, Guard, Pages
 from cloudprovider_manager.health import Health
 from cloudprovider_manager.serving import HealthServer, ServingError
+from cloudprovider_manager.tls_settings import TLSSettings
 
 REAL = RealConcurrency()
+PUBLIC = ("/healthz", "/livez", "/readyz", "/metrics")
+
+
+def new_server(*, tls=True, host="127.0.0.1", **options):
+    pages = Pages({"/metrics": Document("text/plain", lambda: b"up 1\n")})
+    pair = FixedPair(certificates.self_signed("127.0.0.1", concurrency=REAL))
+    contexts = Contexts(pair, TLSSettings(), concurrency=REAL)
+    guard = Guard(Authenticator(Trust, None), Authorizer(PublicPaths(PUBLIC), None))
+    return HealthServer(
+        Endpoints(Health(), pages, guard if tls else None),
+        host=host,
+        port=options.pop("port", 0),
+        tls=contexts.current if tls else None,
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
-def context():
-    return certificates.in_memory("127.0.0.1", minimum="VersionTLS12", concurrency=REAL)
-
-
-@pytest.fixture(scope="module")
-def server(context):
-    pages = {"/metrics": Page("text/plain", lambda: b"up 1\n")}
-    made = HealthServer(Endpoints(Health(), pages), host="127.0.0.1", port=0, tls=lambda: context)
+def server():
+    made = new_server()
     made.start()
     yield made
     made.stop()
 
 
-def get(server, path, *, tls=True, context=None):
+def get(server, path, *, tls=True, context=None, host="127.0.0.1"):
     if tls:
         trust = context or ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=trust, timeout=5)
+        connection = http.client.HTTPSConnection(host, server.port, context=trust, timeout=5)
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        connection = http.client.HTTPConnection(host, server.port, timeout=5)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -90,11 +102,75 @@ def test_old_tls_is_refused(server):
         get(server, "/healthz", context=old)
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(
+            "GET /healthz HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n", 413, id="long header"
+        ),
+        pytest.param("GET /healthz?{long} HTTP/1.1\r\n\r\n", 414, id="long line"),
+        pytest.param("GET /healthz HTTP/1.1\r\n{many}\r\n", 400, id="many headers"),
+        pytest.param(
+            "PUT /healthz HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n", 413, id="large body"
+        ),
+        pytest.param("GET /healthz\r\n\r\n", 400, id="HTTP/0.9"),
+        pytest.param("GET /healthz HTTP/2.0\r\n\r\n", 505, id="HTTP/2"),
+        pytest.param("GET /healthz HTTP/1.1\nHost: x\n\n", 400, id="bare line feeds"),
+        pytest.param("GET /healthz HTTP/1.1\r\nA: 1\r\n 2\r\n\r\n", 400, id="continued line"),
+        pytest.param("GET /healthz HTTP/1.1\r\nA : 1\r\n\r\n", 400, id="space before the colon"),
+        pytest.param("GET /healthz HTTP/1.1\r\nnonsense\r\n\r\n", 400, id="no colon"),
+        pytest.param(
+            "GET /healthz HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            id="two lengths of the body",
+        ),
+        pytest.param(
+            "GET /healthz HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+            400,
+            id="two contradicting lengths",
+        ),
+        pytest.param("GET /healthz HTTP/1.1\r\nContent-Length: +3\r\n\r\n", 400, id="odd length"),
+        pytest.param("GET /healthz HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, id="negative"),
+        pytest.param(
+            "GET /healthz HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+            400,
+            id="two credentials",
+        ),
+        pytest.param("CONNECT example.com:443 HTTP/1.1\r\n\r\n", 405, id="CONNECT"),
+        pytest.param("GET //metrics HTTP/1.1\r\n\r\n", 400, id="a host in place of a path"),
+    ],
+)
+def test_requests_that_may_be_read_in_two_ways_are_refused(server, head, status):
+    many = "".join(f"A{n}: x\r\n" for n in range(300))
+    sent = head.replace("{long}", "x" * 40_000).replace("{many}", many)
+    assert exchange(server, sent.encode()).startswith(b"HTTP/1.1 %d" % status)
+    assert get(server, "/healthz") == (200, b"ok")
+
+
+def exchange(server, data):
+    """Send ``data`` over plain HTTP; everything that comes back."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        try:
+            sock.sendall(data)
+            while chunk := sock.recv(65536):
+                received += chunk
+        except ConnectionError:
+            pass  # what was not read of a refused request ends the connection
+    return received
+
+
+def test_of_several_requests_on_a_connection_only_the_first_is_answered(server):
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert exchange(server, request * 50).count(b"HTTP/1.1 200") == 1
+
+
 def test_a_port_without_tls_speaks_plain_http():
-    made = HealthServer(Endpoints(Health(), {}), host="127.0.0.1", port=0, tls=None)
+    made = new_server(tls=False)
     made.start()
     try:
         assert get(made, "/healthz", tls=False) == (200, b"ok")
+        assert get(made, "/metrics", tls=False)[0] == 403
     finally:
         made.stop()
 
@@ -102,13 +178,40 @@ def test_a_port_without_tls_speaks_plain_http():
 # Cheroot leaves the socket that it could not bind to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_taken_port_is_named(server):
-    second = HealthServer(Endpoints(Health(), {}), host="127.0.0.1", port=server.port, tls=None)
+    second = new_server(tls=False, port=server.port)
     with pytest.raises(ServingError, match=f"cannot serve on 127.0.0.1:{server.port}"):
         second.start()
     second.stop()
 
 
-def test_the_own_certificate_names_this_machine(context, server):
+def test_a_port_can_be_shared():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    servers = [new_server(port=port, share_port=True) for _ in range(2)]
+    try:
+        for made in servers:
+            made.start()
+        assert get(servers[0], "/healthz") == (200, b"ok")
+    finally:
+        for made in servers:
+            made.stop()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_unspecified_address_stands_for_all_of_both_families(host):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    made = new_server(host=host)
+    made.start()
+    try:
+        assert get(made, "/healthz", host="127.0.0.1") == (200, b"ok")
+        assert get(made, "/healthz", host="::1") == (200, b"ok")
+    finally:
+        made.stop()
+
+
+def test_the_own_certificate_names_this_machine():
     pair = certificates.self_signed("192.0.2.7", concurrency=REAL)
     from cryptography import x509
 
@@ -127,48 +230,20 @@ def test_the_key_is_not_shown():
     assert "PRIVATE" not in repr(pair)
 
 
-def test_a_folder_gets_a_pair_that_is_used_again(tmp_path):
-    folder = str(tmp_path / "pki")
-    paths = certificates.in_folder(folder, "127.0.0.1", concurrency=REAL)
-    first = [pathlib.Path(path).read_text() for path in paths]
-    assert oct(os.stat(paths[1]).st_mode & 0o777) == "0o600"
-    again = certificates.in_folder(folder, "127.0.0.1", concurrency=REAL)
-    assert again == paths
-    assert [pathlib.Path(path).read_text() for path in again] == first
-    ServingCertificate(*paths, minimum="VersionTLS13")
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CertificateError, match="--cert-dir="):
-        certificates.in_folder(str(tmp_path / "file" / "x"), "127.0.0.1", concurrency=REAL)
-
-
-def test_files_that_change_are_read_again(tmp_path):
-    paths = certificates.in_folder(str(tmp_path), "127.0.0.1", concurrency=REAL)
-    serving = ServingCertificate(*paths, minimum="VersionTLS12")
-    first = serving.context()
-    assert serving.context() is first
-    pair = certificates.self_signed("127.0.0.1", concurrency=REAL)
-    for path, data in zip(paths, (pair.certificate, pair.key), strict=True):
-        with open(path, "wb") as file:
-            file.write(data)
-        os.utime(path, ns=(1, 1))
-    assert serving.context() is not first
-
-
-def test_a_broken_new_pair_leaves_the_old_one_in_use(tmp_path):
-    paths = certificates.in_folder(str(tmp_path), "127.0.0.1", concurrency=REAL)
-    serving = ServingCertificate(*paths, minimum="VersionTLS12")
-    first = serving.context()
-    with open(paths[0], "w") as file:
-        file.write("half")
-    os.utime(paths[0], ns=(1, 1))
-    assert serving.context() is first
-
-
-def test_a_key_that_does_not_fit_is_named(tmp_path):
-    one = certificates.in_folder(str(tmp_path / "one"), "127.0.0.1", concurrency=REAL)
-    two = certificates.in_folder(str(tmp_path / "two"), "127.0.0.1", concurrency=REAL)
-    with pytest.raises(CertificateError, match="KEY_VALUES_MISMATCH"):
-        ServingCertificate(one[0], two[1], minimum="VersionTLS12")
+@pytest.mark.parametrize("first", [b"", b"G", b"\x16"], ids=["silent", "http", "tls"])
+def test_more_slow_connections_than_threads_keep_nobody_waiting(first):
+    made = new_server()
+    made.start()
+    slow = []
+    try:
+        for _ in range(200):
+            sock = socket.create_connection(("127.0.0.1", made.port))
+            sock.sendall(first)
+            slow.append(sock)
+        assert get(made, "/healthz") == (200, b"ok")  # within the client's 5 s, not after 10
+        assert get(made, "/healthz", tls=False) == (200, b"ok")
+        assert len(os.listdir("/proc/self/task")) < 200
+    finally:
+        for sock in slow:
+            sock.close()
+        made.stop()

@@ -4,6 +4,7 @@ import pytest
 
 from cloudprovider_manager import validation
 from cloudprovider_manager.options import Options
+from cloudprovider_manager.serving_options import NamedFiles
 
 GOOD = {"cloud_provider": "fake"}
 
@@ -38,7 +39,43 @@ def test_the_defaults_with_a_provider_are_fine():
             "renewDeadline must be greater than retryPeriod*JitterFactor",
         ),
         ({"leader_elect_resource_name": ""}, "--leader-elect-resource-name cannot be empty"),
+        (
+            {"leader_elect_resource_name": "A lease"},
+            "--leader-elect-resource-name='A lease': not a",
+        ),
+        ({"leader_elect_resource_namespace": "a.b"}, "--leader-elect-resource-namespace=a.b: not "),
+        ({"min_resync_period": 5.0}, "--min-resync-period=5s: too small; accepted: 0s, or at le"),
+        ({"webhooks": ("x",)}, '"x" is not in the list of known webhooks'),
+        ({"feature_gates": (("AllAplha", "true"),)}, "did you mean AllAlpha?"),
         ({"tls_private_key_file": __file__}, "belong together"),
+        (
+            {"tls_cipher_suites": ("TLS_NONE",)},
+            "--tls-cipher-suites: Cipher suite TLS_NONE not supported or doesn't exist",
+        ),
+        (
+            {"tls_curve_preferences": (0,)},
+            "--tls-curve-preferences: curve preference 0 is out of range (must be 1-65535)",
+        ),
+        ({"tls_curve_preferences": (23, 23)}, "duplicate curve preference 23"),
+        ({"authorization_always_allow_paths": ("/a*b",)}, 'only trailing * allowed in "a*b"'),
+        (
+            {"requestheader_username_headers": ("x-remote-user", "")},
+            'empty value in "requestheader-username-headers"',
+        ),
+        (
+            {"requestheader_allowed_names": (" ",)},
+            'empty value in "requestheader-allowed-names"',
+        ),
+        (
+            {"requestheader_uid_headers": ("X-Uid",)},
+            "--requestheader-uid-headers is set without specifying the standard X-Remote-Uid "
+            "header - API aggregation will not work",
+        ),
+        ({"client_ca_file": "/no/such/file"}, "--client-ca-file=/no/such/file: no such file"),
+        ({"authentication_kubeconfig": "/no/such/file"}, "--authentication-kubeconfig=/no"),
+        ({"authorization_kubeconfig": "/no/such/file"}, "--authorization-kubeconfig=/no"),
+        ({"requestheader_client_ca_file": "/no/file"}, "--requestheader-client-ca-file=/no"),
+        ({"tls_sni_cert_key": (NamedFiles(__file__, "/no/file"),)}, "--tls-sni-cert-key=/no/file"),
         ({"port": 10258}, "the same as --secure-port"),
         ({"cloud_config": "/no/such/file"}, "--cloud-config=/no/such/file: no such file"),
         ({"cloud_config": "/"}, "--cloud-config=/: is a directory"),
@@ -49,8 +86,36 @@ def test_a_fault_names_the_flag(fields, text):
     found = validation.problems(options(**fields))
     assert len(found) == 1
     assert text in found[0]
-    if "belong together" not in text:
-        assert "accepted: " in found[0]
+    assert "accepted: " in found[0]
+
+
+@pytest.mark.parametrize("name", ["ccm", "my.lease", "a" * 253, "x-1"])
+def test_names_that_the_api_server_takes_are_taken(name):
+    assert validation.problems(options(leader_elect_resource_name=name)) == []
+
+
+def test_faults_come_in_upstreams_order():
+    found = validation.problems(
+        options(
+            cloud_provider="",
+            webhooks=("x",),
+            port=10258,
+            controllers=("x",),
+            leader_elect_lease_duration=5.0,
+            cluster_name="",
+            feature_gates=(("x", "true"),),
+        )
+    )
+    flags = [text.split("=")[0].split(" ")[0] for text in found]
+    assert flags == [
+        "--feature-gates",
+        "--leader-elect-lease-duration",
+        "--controllers",
+        "--cluster-name",
+        "--port",
+        "--webhooks",
+        "--cloud-provider",
+    ]
 
 
 def test_election_times_do_not_matter_without_election():
@@ -114,6 +179,14 @@ def test_routes_are_managed_only_where_the_range_is_known(fields, managed):
         ({"leader_elect_resource_lock": "configmaps"}, "Stop every older manager first"),
         ({"leader_elect": False}, "only one manager"),
         ({"feature_gates": (("ServiceNodeExclusion", "true"),)}, "the gate is gone"),
+        ({"feature_gates": (("RemoteRequestHeaderUID", "true"),)}, "a gate of API servers"),
+        ({"feature_gates": (("CloudControllerManagerWebhook", "true"),)}, "no admission webhooks"),
+        (
+            {"feature_gates": (("CloudControllerManagerWatchBasedRoutesReconciliation", "false"),)},
+            "routes follow the watch of nodes always",
+        ),
+        ({"log_json_info_buffer_size": 1, "logging_format": "json"}, "has no effect without"),
+        ({"controllers": ("*", "nlb")}, "load balancers of every kind are the service"),
     ],
 )
 def test_traps_of_the_user_documents_are_warned_about(fields, text):
@@ -130,4 +203,22 @@ def test_a_world_readable_cloud_config_is_warned_about(tmp_path):
     chosen = options(cloud_config=str(path), configure_cloud_routes=False)
     assert any("mode 0600" in text for text in validation.warnings(chosen))
     path.chmod(0o600)
+    assert validation.warnings(chosen) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "value"),
+    [
+        ("AllAlpha", "true"),
+        ("ContextualLogging", "false"),
+        ("LoggingAlphaOptions", "true"),
+        ("CloudControllerManagerWatchBasedRoutesReconciliation", "true"),
+        ("ControllerManagerReleaseLeaderElectionLockOnExit", "true"),
+        ("CloudControllerManagerWebhook", "false"),
+        ("NativeHistograms", "false"),
+    ],
+)
+def test_a_gate_that_asks_for_what_is_so_anyway_is_accepted_silently(gate, value):
+    chosen = options(configure_cloud_routes=False, feature_gates=((gate, value),))
+    assert validation.problems(chosen) == []
     assert validation.warnings(chosen) == []

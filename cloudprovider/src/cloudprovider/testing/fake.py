@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from cloudprovider.concurrency import Concurrency, Event
@@ -95,6 +95,8 @@ class FakeCloud(CallRecorder, Interface):
         self.balancers: dict[str, FakeBalancer] = {}  #: by UID of the Service
         self.instances: dict[str, FakeInstance] = {}  #: by node name
         self.route_table: list[Route] = []
+        self.classes: tuple[str, ...] = ()  #: load balancer classes that mean this cloud
+        self.mark = ""  #: the label that it takes for its own on a Service; empty = none
         self.initialized = False
         #: Whether it can tell cheaply what changed. Recorded as one call if it can.
         self.surveys = False
@@ -119,6 +121,12 @@ class FakeCloud(CallRecorder, Interface):
 
     def routes(self) -> Routes | None:
         return self._routes
+
+    def load_balancer_classes(self) -> Collection[str]:
+        return self.classes
+
+    def claims_service(self, service: Service) -> bool:
+        return bool(self.mark) and self.mark in (service.metadata.labels or {})
 
     def add_instance(
         self,

@@ -71,6 +71,8 @@ class Task:
         finally:
             self.done = True
             self.wake_joiners()
+            if self.error is None:
+                self._hub.forget(self)
 
     def wake_joiners(self) -> None:
         for joiner in self._joiners:
@@ -104,7 +106,8 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._timers: list[tuple[float, int, int, Task]] = []
         self._sequence = itertools.count()
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
-        self._tasks: list[Task] = []
+        #: All that have not ended, and those that ended with an error; a dict for its order.
+        self._tasks: dict[Task, None] = {}
         self._current: Task | None = None
         self._skew: dict[str, float] = {}  # of a process's wall clock, in seconds
         self._behind: dict[str, float] = {}  # what its monotonic clock missed while suspended
@@ -170,7 +173,7 @@ class VirtualConcurrency(concurrency.Concurrency):
         """Unwind every thread that is still there, without letting it do anything more."""
         for task in self._tasks:
             task.killed = True
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             if task.greenlet and not task.greenlet.dead:
                 self._current = task
                 task.greenlet.throw(Killed())
@@ -256,9 +259,13 @@ class VirtualConcurrency(concurrency.Concurrency):
 
     def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> Task:
         task = Task(self, target, name, process)
-        self._tasks.append(task)
+        self._tasks[task] = None
         self.make_ready(task)
         return task
+
+    def forget(self, task: Task) -> None:
+        """A thread ended in order."""
+        self._tasks.pop(task, None)
 
     # -- blocking, for the primitives ------------------------------------------------------
 

@@ -98,13 +98,14 @@ def _transports(
         return injected, _INJECTED
     try:
         config = load_cluster_config(options.kubeconfig, options.master)
-        _check_certificates(config)
+        check_certificates(config)
     except ConfigError as error:
         raise AccessError(str(error)) from error
     return http_transports(config, concurrency=concurrency), config.host
 
 
-def _check_certificates(config: ClusterConfig) -> None:
+def check_certificates(config: ClusterConfig) -> None:
+    """Make sure that the certificates of ``config`` can be used. Raises ConfigError."""
     # Else they would be looked at with the first request, which is repeated for ever.
     if config.server.startswith("https:"):
         certificate = config.client_certificate

@@ -56,13 +56,13 @@ class Manager:
         self._transport = transport
         self._clouds = [cloud] if isinstance(cloud, Interface) else cloud
         self._concurrency = concurrency or current()
-        self.monitoring = Monitoring(options.disabled_metrics)
+        self.monitoring = Monitoring(options.disabled_metrics, concurrency=self._concurrency)
         self._failed = False
         self._election: Election | None = None
         #: Set while the provider and the controllers are not being started.
         self._settled = self._concurrency.event()
         self._settled.set()
-        self.health = Health(concurrency=self._concurrency)
+        self.health = Health(observe=self.monitoring.slis.observe, concurrency=self._concurrency)
         self.ports = Ports(options, self.health, self.monitoring, concurrency=self._concurrency)
 
     def run(self, stop: Event) -> int:

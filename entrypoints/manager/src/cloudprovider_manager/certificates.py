@@ -1,4 +1,4 @@
-"""The certificate of the secure port: the operator's files, or a self-signed pair of our own.
+"""The certificates of the secure port: the operator's files, or a self-signed pair of our own.
 
 Source: ``spec/ccm-core.md`` 4.2 (secure serving): the pair names ``localhost``, 127.0.0.1 and the
 bind address.
@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
-import logging
 import os
 import pathlib
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
 
 from cloudprovider.concurrency import Concurrency
-
-_log = logging.getLogger(__name__)
+from cloudprovider_manager.files import FileFault, FromFiles, read
 
 _PAIR = "cloud-controller-manager"
+_DOMAIN = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,78 +30,38 @@ class Pair:
     certificate: bytes
     key: bytes = dataclasses.field(repr=False)
 
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Show this certificate. Raises OSError (``ssl.SSLError`` is one) or ValueError."""
+        with _as_file(self.certificate) as certificate, _as_file(self.key) as key:
+            # The password callback keeps OpenSSL from asking at a terminal.
+            context.load_cert_chain(certificate, key, password=lambda: "")
 
-class CertificateError(Exception):
-    """The certificate or its key cannot be used. The message names the file."""
 
+def from_files(certificate: str, key: str, *, concurrency: Concurrency) -> FromFiles[Pair]:
+    """The pair in the files ``certificate`` and ``key``, as it is now.
 
-class ServingCertificate:
-    """The TLS context of the secure port; files are read again when they change."""
+    Raises:
+        FileFault: it cannot be used.
 
-    def __init__(self, certificate: str, key: str, *, minimum: str) -> None:
-        """Use the files ``certificate`` and ``key``; ``minimum`` is ``--tls-min-version``.
+    """
 
-        Raises:
-            CertificateError: they cannot be used.
-
-        """
-        self._paths = (certificate, key)
-        self._minimum = minimum
-        self._seen = self._stamps()
-        self._context = self._load()
-
-    def context(self) -> ssl.SSLContext:
-        """The context for a new connection; a broken new pair leaves the old one in use."""
-        stamps = self._stamps()
-        if stamps != self._seen:
-            self._seen = stamps
-            try:
-                self._context = self._load()
-            except CertificateError as error:  # maybe half-written: its next change is seen
-                _log.warning("%s; the old certificate stays in use", error)
-        return self._context
-
-    def _stamps(self) -> tuple[int, ...]:
-        with contextlib.suppress(OSError):
-            return tuple(os.stat(path).st_mtime_ns for path in self._paths)
-        return ()
-
-    def _load(self) -> ssl.SSLContext:
-        context = new_context(self._minimum)
-        certificate, key = self._paths
+    def make() -> Pair:
+        pair = Pair(read(certificate, "certificate"), read(key, "key"))
         try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            reason = error.strerror or getattr(error, "reason", "") or "unreadable"
-            raise CertificateError(f"certificate {certificate} with key {key}: {reason}") from error
-        return context
+            pair.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or "unusable"
+            raise FileFault(f"certificate {certificate} with key {key}: {reason}") from error
+        return pair
 
-
-def new_context(minimum: str) -> ssl.SSLContext:
-    """A server's context with no certificate yet."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = (
-        ssl.TLSVersion.TLSv1_3 if minimum == "VersionTLS13" else ssl.TLSVersion.TLSv1_2
-    )
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    return context
-
-
-def in_memory(bind_address: str, *, minimum: str, concurrency: Concurrency) -> ssl.SSLContext:
-    """A context with a fresh self-signed pair that stands in no file."""
-    pair = self_signed(bind_address, concurrency=concurrency)
-    context = new_context(minimum)
-    with _as_file(pair.certificate) as certificate, _as_file(pair.key) as key:
-        context.load_cert_chain(certificate, key)
-    return context
+    return FromFiles((certificate, key), make, concurrency=concurrency)
 
 
 def in_folder(folder: str, bind_address: str, *, concurrency: Concurrency) -> tuple[str, str]:
     """Paths of the pair in ``folder``, which is made if it is missing.
 
     Raises:
-        CertificateError: the folder cannot be written.
+        FileFault: the folder cannot be written.
 
     """
     certificate = pathlib.Path(folder, f"{_PAIR}.crt")
@@ -114,7 +74,7 @@ def in_folder(folder: str, bind_address: str, *, concurrency: Concurrency) -> tu
             key.write_bytes(pair.key)
             certificate.write_bytes(pair.certificate)
         except OSError as error:
-            raise CertificateError(f"--cert-dir={folder}: {error.strerror}") from error
+            raise FileFault(f"--cert-dir={folder}: {error.strerror}") from error
     return str(certificate), str(key)
 
 
@@ -154,6 +114,33 @@ def self_signed(bind_address: str, *, concurrency: Concurrency) -> Pair:
             serialization.NoEncryption(),
         ),
     )
+
+
+def names_of(certificate: bytes) -> list[str]:
+    """The domain names that the first certificate of the PEM text is for, in lower case.
+
+    The common name is among them where it can be one; addresses are not, as clients name none.
+    """
+    from cryptography import x509  # only for --tls-sni-cert-key without names
+    from cryptography.x509.oid import NameOID
+
+    parsed = x509.load_pem_x509_certificates(certificate)[0]
+    common = [
+        str(each.value) for each in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    ]
+    found = [name.lower() for name in common if _DOMAIN.fullmatch(name) and not _is_address(name)]
+    with contextlib.suppress(x509.ExtensionNotFound):
+        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found += [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    return list(dict.fromkeys(found))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -28,9 +28,18 @@ class Check:
 
 
 class Health:
-    """The checks of this process; safe for threads."""
+    """The checks of this process; safe for threads.
 
-    def __init__(self, *, concurrency: Concurrency | None = None) -> None:
+    ``observe`` is told the name, the endpoint and the result of each check of a report.
+    """
+
+    def __init__(
+        self,
+        *,
+        observe: Callable[[str, str, bool], None] = lambda *_: None,
+        concurrency: Concurrency | None = None,
+    ) -> None:
+        self._observe = observe
         self._lock = (concurrency or current()).lock()
         self._checks: dict[str, Check] = {}
 
@@ -57,11 +66,13 @@ class Health:
         for check in checks:
             if check.name in exclude:
                 lines.append(f"[+]{check.name} excluded: ok")
-            elif passes(check):
-                lines.append(f"[+]{check.name} ok")
-            else:
-                failed = True
-                lines.append(f"[-]{check.name} failed: reason withheld")
+                continue
+            healthy = passes(check)
+            self._observe(check.name, endpoint, healthy)
+            failed = failed or not healthy
+            lines.append(
+                f"[+]{check.name} ok" if healthy else f"[-]{check.name} failed: reason withheld"
+            )
         unknown = [name for name in exclude if name not in {check.name for check in checks}]
         if unknown:
             names = ", ".join(f'"{name}"' for name in unknown)

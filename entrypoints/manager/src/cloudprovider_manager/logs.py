@@ -90,6 +90,8 @@ def set_verbosity(verbosity: int) -> None:
     """Speak from now on as if ``-v`` were ``verbosity``."""
     if _Installed.handler is not None:
         _Installed.handler.set_verbosity(verbosity)
+    else:
+        _set_levels(verbosity, OWN)
 
 
 def flush(timeout: float) -> bool:
@@ -102,6 +104,12 @@ def lost() -> int:
     """Lines that were dropped, because the stream did not take them in time."""
     handler = _Installed.handler
     return 0 if handler is None else sum(sink.lost for sink in handler.sinks)
+
+
+def _set_levels(verbosity: int, packages: Iterable[str]) -> None:
+    level = logging.DEBUG if verbosity >= DEBUG_FROM else logging.INFO
+    for package in packages:
+        logging.getLogger(package).setLevel(level)
 
 
 def _lost_line(formatter: logging.Formatter, count: int) -> str:
@@ -142,9 +150,7 @@ class _Handler(logging.Handler):
 
     def set_levels(self) -> None:
         most = max([self._verbosity, *(level for _, level in self._modules)])
-        level = logging.DEBUG if most >= DEBUG_FROM else logging.INFO
-        for package in (*OWN, *self._packages):
-            logging.getLogger(package).setLevel(level)
+        _set_levels(most, (*OWN, *self._packages))
 
     def end(self) -> None:
         for sink in self.sinks:
@@ -193,7 +199,8 @@ class JsonFormatter(logging.Formatter):
             "caller": f"{record.filename}:{record.lineno}",
             "severity": record.levelname.lower(),
             "logger": record.name,
-            "msg": record.getMessage(),
+            # JSON knows no half of a surrogate pair, which names of files may hold.
+            "msg": record.getMessage().encode("utf-8", "backslashreplace").decode(),
         }
         if record.levelno < logging.ERROR:
             fields["v"] = DEBUG_FROM if record.levelno < logging.INFO else 0

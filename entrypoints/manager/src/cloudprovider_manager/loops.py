@@ -162,7 +162,10 @@ class Loops:
             self._running.append((name, running))
             self._monitoring.running(name, True)
             self._on_started(running)
-            stop.wait(self._options.controller_start_interval)
+            if self._options.controller_start_interval:
+                # Spread as upstream spreads it, for managers that start at once.
+                spread = self._concurrency.random.uniform(1.0, 2.0)
+                stop.wait(self._options.controller_start_interval * spread)
 
     def _start_controller(
         self, name: str, start: _Start, context: ControllerContext, stop: Event

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from prometheus_client import CollectorRegistry, Gauge, Metric, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from cloudprovider.concurrency import Concurrency, current
 from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
 from cloudprovider_manager import logs
+from cloudprovider_manager.health_metrics import HealthMetrics
 from cloudprovider_manager.release import version, version_info
 
 _MANAGER = "cloud-controller-manager"
@@ -32,9 +34,12 @@ class Monitoring:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, disabled: Iterable[str] = ()) -> None:
+    def __init__(
+        self, disabled: Iterable[str] = (), *, concurrency: Concurrency | None = None
+    ) -> None:
         self.registry = CollectorRegistry()
         self._served = _Served(self.registry, frozenset(disabled))
+        self.slis = HealthMetrics(concurrency=concurrency or current())
         ProcessCollector(registry=self.registry)
         self.runtime = RuntimeMetrics(self.registry)
         _build_info(self.registry)

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from cloudprovider_manager.compound_values import NUMBERS, REPEATED
 from cloudprovider_manager.flags import Status, flag
-from cloudprovider_manager.values import ADDRESS, BOOL, LIST, PATH, TEXT, choice, duration, integer
+from cloudprovider_manager.values import ADDRESS, BOOL, LIST, PATH, TEXT, choice, integer
 
-_AUTH: Final = "Authentication and authorization of the secure port"
 _OLD: Final = "Flags of older manifests"
 
 #: The note of a flag whose function is planned.
@@ -24,34 +23,6 @@ OLD_LOCKS = ("endpoints", "configmaps", "endpointsleases", "configmapsleases")
 _PORT = integer(0, 65535)
 _TLS_VERSIONS = ("", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13")
 _NO_WEBHOOK = "no admission webhooks are served"
-_LOCAL_ONLY = "protected paths are served to callers on this machine only"
-
-
-def _auth(default: Any, kind: Any) -> Any:
-    return flag(
-        default, kind, "Delegated checks.", group=_AUTH, status=Status.IGNORED, note=_LOCAL_ONLY
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AuthFlags:
-    """Delegated authentication and authorization."""
-
-    authentication_kubeconfig: str = _auth("", PATH)
-    authentication_skip_lookup: bool = _auth(False, BOOL)
-    authentication_tolerate_lookup_failure: bool = _auth(False, BOOL)
-    authentication_token_webhook_cache_ttl: float = _auth(10.0, duration(0))
-    client_ca_file: str = _auth("", PATH)
-    requestheader_allowed_names: tuple[str, ...] = _auth((), LIST)
-    requestheader_client_ca_file: str = _auth("", PATH)
-    requestheader_username_headers: tuple[str, ...] = _auth((), LIST)
-    requestheader_group_headers: tuple[str, ...] = _auth((), LIST)
-    requestheader_extra_headers_prefix: tuple[str, ...] = _auth((), LIST)
-    requestheader_uid_headers: tuple[str, ...] = _auth((), LIST)
-    authorization_kubeconfig: str = _auth("", PATH)
-    authorization_always_allow_paths: tuple[str, ...] = _auth((), LIST)
-    authorization_webhook_cache_authorized_ttl: float = _auth(10.0, duration(0))
-    authorization_webhook_cache_unauthorized_ttl: float = _auth(10.0, duration(0))
 
 
 def _webhook(default: Any, kind: Any) -> Any:

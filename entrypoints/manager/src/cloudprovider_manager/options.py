@@ -14,12 +14,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cloudprovider_manager.auth_options import AuthFlags
 from cloudprovider_manager.compound_values import SWITCHES
 from cloudprovider_manager.flags import Status, flag
 from cloudprovider_manager.log_options import LogFlags
-from cloudprovider_manager.old_options import LATER, OLD_LOCKS, AuthFlags, OldFlags
+from cloudprovider_manager.old_options import OLD_LOCKS, OldFlags
+from cloudprovider_manager.serving_options import ServingFlags
 from cloudprovider_manager.values import (
-    ADDRESS,
     BOOL,
     CIDRS,
     CONFIGS,
@@ -38,11 +39,8 @@ _GENERIC: Final = "Cloud and cluster"
 _CONTROLLERS: Final = "Controllers"
 _LEADER: Final = "Leader election"
 _CLIENT: Final = "Kubernetes API"
-_SERVING: Final = "Health, metrics and secure serving"
 
-_PORT = integer(0, 65535)
 _WORKERS = integer(1)
-_NO_HTTP2 = "the health port speaks HTTP/1.1 only"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -195,7 +193,10 @@ class _Controllers:
         group=_CONTROLLERS,
     )
     controller_start_interval: float = flag(
-        0.0, duration(0), "Pause between the starts of controllers.", group=_CONTROLLERS
+        0.0,
+        duration(0),
+        "Pause after the start of each controller, once to twice this.",
+        group=_CONTROLLERS,
     )
     feature_gates: tuple[tuple[str, str], ...] = flag(
         (),
@@ -269,61 +270,9 @@ class _Client:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Serving:
-    bind_address: str = flag(
-        "0.0.0.0",  # noqa: S104 - upstream's default; what is secret is served locally only
-        ADDRESS,
-        "Address of --secure-port.",
-        group=_SERVING,
-    )
-    secure_port: int = flag(
-        10258,
-        _PORT,
-        "Port of HTTPS: /healthz /livez /readyz /metrics /configz /version; the first three also "
-        "answer plain HTTP there. 0 = off.",
-        group=_SERVING,
-    )
-    cert_dir: str = flag(
-        "",
-        PATH,
-        "Folder of cloud-controller-manager.crt and .key, made if missing. Empty = a new pair in "
-        "memory.",
-        group=_SERVING,
-    )
-    tls_cert_file: str = flag("", PATH, "Certificate chain, PEM; re-read.", group=_SERVING)
-    tls_private_key_file: str = flag("", PATH, "Its key, PEM.", group=_SERVING)
-    tls_min_version: str = flag(
-        "VersionTLS12",
-        choice("", "VersionTLS12", "VersionTLS13"),
-        "Oldest TLS version accepted.",
-        group=_SERVING,
-    )
-    tls_cipher_suites: tuple[str, ...] = flag(
-        (), LIST, "Cipher suites.", group=_SERVING, status=Status.IGNORED,
-        note="the system's secure defaults are used.",
-    )  # fmt: skip
-    http2_max_streams_per_connection: int = flag(
-        0, integer(0), "HTTP/2.", group=_SERVING, status=Status.IGNORED, note=_NO_HTTP2
-    )
-    disable_http2_serving: bool = flag(
-        False, BOOL, "HTTP/2.", group=_SERVING, status=Status.IGNORED, note=_NO_HTTP2
-    )
-    permit_port_sharing: bool = flag(
-        False, BOOL, "SO_REUSEPORT.", group=_SERVING, status=Status.IGNORED, note=LATER
-    )
-    permit_address_sharing: bool = flag(
-        False, BOOL, "SO_REUSEADDR.", group=_SERVING, status=Status.IGNORED, note="always set."
-    )
-    profiling: bool = flag(
-        False, BOOL, "Profiles over HTTP.", group=_SERVING, status=Status.IGNORED, note=LATER
-    )
-    contention_profiling: bool = flag(
-        False, BOOL, "Profiles of locks.", group=_SERVING, status=Status.IGNORED, note=LATER
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(OldFlags, LogFlags, AuthFlags, _Serving, _Client, _Leader, _Controllers, _Generic):
+class Options(
+    OldFlags, LogFlags, AuthFlags, ServingFlags, _Client, _Leader, _Controllers, _Generic
+):
     """What the manager was asked to do; durations in seconds."""
 
     #: Names of the flags that were typed, e.g. ``cluster-cidr``.

@@ -15,8 +15,12 @@ from cloudprovider_manager.options import Options
 from cloudprovider_manager.release import version_info
 
 if TYPE_CHECKING:
-    from cloudprovider_manager.endpoints import Page
-    from cloudprovider_manager.serving import ContextSource, HealthServer
+    from collections.abc import Callable
+
+    from cloudprovider_manager.auth.delegation import Delegation
+    from cloudprovider_manager.contexts import ContextSource, PairSource
+    from cloudprovider_manager.endpoints import Guard, Pages
+    from cloudprovider_manager.serving import HealthServer
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Ports:
         self._monitoring = monitoring
         self._concurrency = concurrency
         self._servers: list[HealthServer] = []
+        self._delegation: Delegation | None = None
 
     @property
     def url(self) -> str:
@@ -54,22 +59,24 @@ class Ports:
         """Serve the ports that the options ask for.
 
         Raises:
-            PortError: a port is taken, or its certificate cannot be used.
+            PortError: a port is taken, a certificate or an authority cannot be used, or callers
+                cannot be authenticated as was asked for.
 
         """
         options = self._options
         if not options.secure_port and not options.port:
             return
         # Here: the server and cryptography cost 130 ms, which a manager without ports saves.
-        from cloudprovider_manager.certificates import CertificateError
+        from cloudprovider_manager.auth.delegation import DelegationError
+        from cloudprovider_manager.files import FileFault
         from cloudprovider_manager.serving import ServingError
 
         try:
             if options.secure_port:
-                self._serve(options.serving_address, options.secure_port, tls=self._tls())
+                self._serve_secure()
             if options.port:
-                self._serve(options.address or _LOOPBACK, options.port, tls=None)
-        except (CertificateError, ServingError) as error:
+                self._serve(options.address or _LOOPBACK, options.port)
+        except (FileFault, DelegationError, ServingError) as error:
             self.close()
             raise PortError(str(error)) from error
 
@@ -78,41 +85,94 @@ class Ports:
         for server in self._servers:
             server.stop()
         self._servers.clear()
+        if self._delegation is not None:
+            self._delegation.close()
 
-    def _serve(self, host: str, port: int, *, tls: ContextSource | None) -> None:
-        from cloudprovider_manager.endpoints import Endpoints
+    def _serve_secure(self) -> None:
+        from cloudprovider_manager.auth.delegation import Delegation
+        from cloudprovider_manager.endpoints import Guard
+
+        options = self._options
+        delegation = Delegation.open(
+            options, self._monitoring.runtime, concurrency=self._concurrency
+        )
+        self._delegation = delegation
+        guard = Guard(delegation.authenticator, delegation.authorizer)
+        tls = self._tls(lambda: delegation.trust().authorities)
+        self._serve(options.serving_address, options.secure_port, tls=tls, guard=guard)
+
+    def _serve(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ContextSource | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        from cloudprovider_manager.endpoints import Endpoints, Pages
         from cloudprovider_manager.serving import HealthServer
 
-        endpoints = Endpoints(self._health, self._pages() if tls else {})
+        pages = self._pages() if guard else Pages()
         server = HealthServer(
-            endpoints, host=host, port=port, tls=tls, concurrency=self._concurrency
+            Endpoints(self._health, pages, guard),
+            host=host,
+            port=port,
+            tls=tls,
+            share_port=self._options.permit_port_sharing,
+            concurrency=self._concurrency,
         )
         server.start()
         self._servers.append(server)
         _log.info("serving health on %s", server.url)
 
-    def _pages(self) -> dict[str, Page]:
-        from cloudprovider_manager.endpoints import Page
+    def _pages(self) -> Pages:
+        from cloudprovider_manager import debugging
+        from cloudprovider_manager.endpoints import Document, Page, Pages, SLIs
 
-        return {
-            "/metrics": Page(self._monitoring.content_type, self._monitoring.text),
-            "/configz": Page(_JSON, lambda: msgspec.json.encode(configz(self._options))),
-            "/version": Page(_JSON, lambda: msgspec.json.encode(version_info())),
+        monitoring = self._monitoring
+        exact: dict[str, Page] = {
+            "/metrics": Document(monitoring.content_type, monitoring.text),
+            "/metrics/slis": SLIs(monitoring.content_type, monitoring.slis),
+            "/configz": Document(_JSON, lambda: msgspec.json.encode(configz(self._options))),
+            "/version": Document(_JSON, lambda: msgspec.json.encode(version_info())),
         }
+        debug = debugging.pages() if self._options.profiling else Pages()
+        return Pages({**exact, **debug.exact}, debug.below)
 
-    def _tls(self) -> ContextSource:
+    def _tls(self, authorities: Callable[[], frozenset[bytes]]) -> ContextSource:
         from cloudprovider_manager import certificates
+        from cloudprovider_manager.contexts import Contexts, NamedPair
 
         options = self._options
-        minimum = options.tls_min_version
+        named = [
+            NamedPair(
+                certificates.from_files(
+                    entry.certificate, entry.key, concurrency=self._concurrency
+                ),
+                entry.names,
+            )
+            for entry in options.tls_sni_cert_key
+        ]
+        contexts = Contexts(
+            self._default_pair(),
+            options.tls,
+            named=named,
+            authorities=authorities,
+            concurrency=self._concurrency,
+        )
+        return contexts.current
+
+    def _default_pair(self) -> PairSource:
+        from cloudprovider_manager import certificates
+        from cloudprovider_manager.contexts import FixedPair
+
+        options = self._options
         certificate, key = options.tls_cert_file, options.tls_private_key_file
         if options.cert_dir and not certificate:
             certificate, key = certificates.in_folder(
                 options.cert_dir, options.serving_address, concurrency=self._concurrency
             )
         if certificate:
-            return certificates.ServingCertificate(certificate, key, minimum=minimum).context
-        context = certificates.in_memory(
-            options.serving_address, minimum=minimum, concurrency=self._concurrency
-        )
-        return lambda: context
+            return certificates.from_files(certificate, key, concurrency=self._concurrency)
+        pair = certificates.self_signed(options.serving_address, concurrency=self._concurrency)
+        return FixedPair(pair)

@@ -6,10 +6,11 @@ Source: ``spec/ccm-core.md`` 4.2 (order of validation), 4.3, 4.4, 4.5, 4.6, 6.2 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 from cloudprovider.router import NONE
-from cloudprovider_manager import cloud_configs, controllers, gates
+from cloudprovider_manager import cloud_configs, controllers, gates, serving_validation
 from cloudprovider_manager.flags import closest, shown
 from cloudprovider_manager.old_options import OLD_LOCKS
 from cloudprovider_manager.options import Options
@@ -17,6 +18,10 @@ from cloudprovider_manager.values import format_duration
 
 #: client-go's ``JitterFactor``: retries are spread by it, so the deadline must leave room.
 _JITTER = 1.2
+_LABEL = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
 #: Seconds; more often, comparing would take what the cloud's API allows.
 _SHORTEST_RESYNC = 60.0
 
@@ -149,19 +154,26 @@ def _election(options: Options) -> Iterator[str]:
             "greater than retryPeriod*JitterFactor; accepted: more than "
             f"{format_duration(shortest)}"
         )
-    for flag, value in (
-        ("--leader-elect-resource-name", options.leader_elect_resource_name),
-        ("--leader-elect-resource-namespace", options.leader_elect_resource_namespace),
+    yield from _lease_name(options)
+
+
+def _lease_name(options: Options) -> Iterator[str]:
+    """What the API server would refuse at every try to take the lease."""
+    for flag, value, form, accepted in (
+        ("name", options.leader_elect_resource_name, _SUBDOMAIN, "a name of at most 253"),
+        ("namespace", options.leader_elect_resource_namespace, _LABEL, "a name of at most 63"),
     ):
+        flag = f"--leader-elect-resource-{flag}"
+        what = f"{accepted} lower-case letters, digits and hyphens"
+        what += ", also dots" if form is _SUBDOMAIN else ""
         if not value:
-            yield f"{flag} cannot be empty; accepted: a name"
+            yield f"{flag} cannot be empty; accepted: {what}"
+        elif not form.fullmatch(value):
+            yield f"{flag}={shown(value)}: not a name; accepted: {what}"
 
 
 def _serving(options: Options) -> Iterator[str]:
-    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
-        yield (
-            "--tls-cert-file and --tls-private-key-file belong together; accepted: both or neither"
-        )
+    yield from serving_validation.problems(options)
     if options.port and options.port == options.secure_port:
         yield (
             f"--port={options.port}: the same as --secure-port, which answers plain-HTTP health "
@@ -189,8 +201,7 @@ def _files(options: Options) -> Iterator[str]:
     for flag, path in (
         *(("--cloud-config", path) for path in _config_paths(options)),
         ("--kubeconfig", options.kubeconfig),
-        ("--tls-cert-file", options.tls_cert_file),
-        ("--tls-private-key-file", options.tls_private_key_file),
+        *serving_validation.files(options),
     ):
         if path and (reason := _unreadable(path)):
             yield f"{flag}={path}: {reason}; accepted: a readable file"
@@ -278,5 +289,6 @@ _CHECKS: tuple[_Check, ...] = (
 )  # fmt: skip
 _WARNINGS: tuple[_Check, ...] = (
     _lock_warnings, _name_warnings, _controller_warnings, _port_warnings, _election_warnings,
-    _gate_warnings, _route_warnings, _log_warnings, _config_mode_warnings,
+    _gate_warnings, _route_warnings, _log_warnings, serving_validation.warnings,
+    _config_mode_warnings,
 )  # fmt: skip

@@ -79,7 +79,10 @@ class ManagerProcess:
 def manager_command(
     *, cloud_provider: str, kubeconfig: pathlib.Path, cloud_config: pathlib.Path, port: int
 ) -> list[str]:
-    """The manager's command line, with the flags of a production manifest."""
+    """The manager's command line, with the flags of a production manifest.
+
+    Whoever may read metrics in this cluster may read the manager's: see docs/guides/metrics.md.
+    """
     return [
         sys.executable,
         "-m",
@@ -87,6 +90,8 @@ def manager_command(
         f"--cloud-provider={cloud_provider}",
         f"--cloud-config={cloud_config}",
         f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
         "--cluster-name=sandbox",
         "--leader-elect=true",
         "--use-service-account-credentials=true",

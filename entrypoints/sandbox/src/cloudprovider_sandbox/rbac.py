@@ -46,6 +46,16 @@ _CONTROLLERS: Mapping[str, tuple[Rule, ...]] = {
         _EVENTS,
     ),
 }
+#: What a component needs that asks the API server about its own callers, and what monitoring reads.
+_DELEGATOR: tuple[Rule, ...] = (
+    ("authentication.k8s.io", "tokenreviews", "create"),
+    ("authorization.k8s.io", "subjectaccessreviews", "create"),
+)
+_MONITORED = (
+    "/flagz", "/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis",
+    "/readyz", "/readyz/*", "/statusz",
+)  # fmt: skip
+_AUTHENTICATION = "extension-apiserver-authentication"
 
 
 def apply_rbac(kube: Kube, manifest: pathlib.Path) -> None:
@@ -66,14 +76,10 @@ def apply_rbac(kube: Kube, manifest: pathlib.Path) -> None:
 
 
 def built_in() -> Iterator[dict[str, Any]]:
-    """The roles and bindings that every API server brings for controllers."""
+    """The roles and bindings that every API server brings for controllers and their ports."""
     for account, rules in _CONTROLLERS.items():
         name = f"system:controller:{account}"
-        metadata = {
-            "name": name,
-            "annotations": {f"{_API.replace('k8s.io', 'kubernetes.io')}/autoupdate": "true"},
-            "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
-        }
+        metadata = _metadata(name)
         role = {"kind": "ClusterRole", "metadata": metadata, "rules": list(_rules(rules))}
         subject = {"kind": "ServiceAccount", "name": account, "namespace": "kube-system"}
         binding = {
@@ -84,6 +90,34 @@ def built_in() -> Iterator[dict[str, Any]]:
         }
         yield {"apiVersion": f"{_API}/v1", **role}
         yield {"apiVersion": f"{_API}/v1", **binding}
+    yield from _of_secure_ports()
+
+
+def _of_secure_ports() -> Iterator[dict[str, Any]]:
+    kind = {"apiVersion": f"{_API}/v1", "kind": "ClusterRole"}
+    yield {
+        **kind, "metadata": _metadata("system:auth-delegator"), "rules": list(_rules(_DELEGATOR))
+    }  # fmt: skip
+    reads = {"verbs": ["get"], "nonResourceURLs": list(_MONITORED)}
+    kubelets = next(_rules([("core", "nodes/metrics", "get")]))
+    yield {**kind, "metadata": _metadata("system:monitoring"), "rules": [reads, kubelets]}
+    rule = next(_rules([("core", "configmaps", "get list watch")]))
+    yield {
+        **kind,
+        "kind": "Role",
+        "metadata": {
+            **_metadata(f"{_AUTHENTICATION}-reader"), "namespace": "kube-system"
+        },
+        "rules": [{**rule, "resourceNames": [_AUTHENTICATION]}],
+    }  # fmt: skip
+
+
+def _metadata(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "annotations": {f"{_API.replace('k8s.io', 'kubernetes.io')}/autoupdate": "true"},
+        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+    }
 
 
 def _rules(rules: Iterable[Rule]) -> Iterator[dict[str, list[str]]]:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 NAME = "alicloud"
 #: ``spec.loadBalancerClass`` of a classic load balancer. The Go manager ignores it, so that both
-#: never take the same Service; its ``alibabacloud.com/nlb`` is another product. Source:
-#: ``spec/alicloud.md`` 3.6.
+#: never take the same Service; its ``alibabacloud.com/nlb`` is another product.
+#: Source: ``spec/alicloud.md`` 3.6.
 CLB_CLASS = "alibabacloud.com/clb"
 
 

@@ -36,12 +36,7 @@ class Cloud(FakeCloud):
     def __init__(self, name, *, mark="", **parts):
         super().__init__(name, **parts)
         self.mark = mark
-
-    def load_balancer_classes(self):
-        return (f"x/{self.provider_name()}",)
-
-    def claims_service(self, service):
-        return bool(self.mark) and self.mark in (service.metadata.labels or {})
+        self.classes = (f"x/{name}",)
 
 
 def routed(*clouds, initialize=True, **options):

@@ -27,13 +27,6 @@ UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
 CLB = "alibabacloud.com/clb"
 
 
-class Fake(FakeCloud):
-    """The fake, with a class."""
-
-    def load_balancer_classes(self):
-        return ("example.com/fake",)
-
-
 class Clouds:
     """What the cluster stands on, and what its users do."""
 
@@ -46,7 +39,8 @@ class Clouds:
         self.core = EmulatorCore(seed=1)
         self.region = default_world(self.core)
         #: Survives managers, as a cloud does.
-        self.fake = Fake(concurrency=hub)
+        self.fake = FakeCloud(concurrency=hub)
+        self.fake.classes = ("example.com/fake",)
         self.emulated = {}
         self.managers = []
         self.codes = []

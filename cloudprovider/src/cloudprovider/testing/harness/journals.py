@@ -188,13 +188,14 @@ def preconditions(kubernetes: Iterable[Record], cloud: Sequence[Record]) -> list
         parts += [p for sign, p in _MUST_SAY_IF.items() if sign in body and p not in record.pre]
         if parts:
             found.append(f"O15: {record.op} {record.key} without {parts}")
-    looked: dict[tuple[str, str], float] = {}
+    looked: set[tuple[str, str]] = set()
     for record in cloud:
         if record.op.startswith(("Describe", "List")):
-            looked[record.proc, record.api] = record.t
-        elif record.op.startswith("Create") and not record.pre:
-            if (record.proc, record.api) not in looked:
-                found.append(f"O15: {record.op} {record.key} without a token or a look before")
+            looked.add((record.proc, record.api))
+        elif not record.op.startswith("Create") or record.pre:
+            continue
+        elif (record.proc, record.api) not in looked:
+            found.append(f"O15: {record.op} {record.key} without a token or a look before")
     return found
 
 

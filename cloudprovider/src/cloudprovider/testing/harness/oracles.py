@@ -140,8 +140,9 @@ def kept(before: View, now: View) -> list[str]:
 
 
 def honest(now: View) -> list[str]:
-    """O19: a status names no address that is not the Service's own; while it is cleaned up, its
-    finalizer says that the status is not to be trusted.
+    """O19: a status names no address that is not the Service's own.
+
+    Except while it is cleaned up: then its finalizer says that the status is not to be trusted.
     """
     own: dict[str, set[str]] = collections.defaultdict(set)
     for balancer in now.balancers:
