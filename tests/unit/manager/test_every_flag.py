@@ -164,7 +164,12 @@ node-event-aggregation-wait-seconds 5             1                      IGNORED
 """
 
 #: Ours alone.
-OWN = {"missing-nodes-threshold", "shutdown-timeout", "strict-flags"}
+OWN = {
+    "default-load-balancer-provider",
+    "missing-nodes-threshold",
+    "shutdown-timeout",
+    "strict-flags",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,6 +64,10 @@ OURS = [
     ("cloudprovider_reconcile_last_success_age_seconds", "gauge", "name", ""),
     ("cloudprovider_build_info", "gauge", "version python_version platform", ""),
     ("cloudprovider_log_lost_lines", "gauge", "", ""),
+    ("cloudprovider_initialized", "gauge", "provider", ""),
+    ("node_controller_disputed_nodes", "gauge", "", ""),
+    ("service_controller_loadbalancer_drift_total", "counter", "", ""),
+    ("service_controller_orphan_loadbalancers", "gauge", "", ""),
 ]
 
 #: Upstream's that are not served, and why.

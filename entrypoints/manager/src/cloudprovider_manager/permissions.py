@@ -68,6 +68,28 @@ PERMISSIONS: Final = (
         names=(NAMESPACE,),
         per_controller=True,
     ),
+    Permission(
+        OWN,
+        ("create",),
+        ("tokenreviews",),
+        "who asks the secure port",
+        "authentication.k8s.io",
+    ),
+    Permission(
+        OWN,
+        ("create",),
+        ("subjectaccessreviews",),
+        "what they may read there",
+        "authorization.k8s.io",
+    ),
+    Permission(
+        OWN,
+        ("get",),
+        ("configmaps",),
+        "whose client certificates to trust",
+        namespace=NAMESPACE,
+        names=("extension-apiserver-authentication",),
+    ),
     Permission("shared-informers", ("list", "watch"), ("nodes", "services"), "the caches"),
     Permission(
         "node-controller",
