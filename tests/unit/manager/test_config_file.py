@@ -293,7 +293,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(KNOWN)) | st.text(max_size=8), VALUES, max_size=4))
 def test_whatever_a_file_holds_is_read_or_refused(content):
     problems, values = (), set(content)
@@ -306,7 +306,7 @@ def test_whatever_a_file_holds_is_read_or_refused(content):
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.one_of(st.binary(max_size=60), VALUES.map(lambda value: yaml.safe_dump(value).encode())))
 def test_whatever_the_bytes_they_end_in_a_message(tmp_path, data):
