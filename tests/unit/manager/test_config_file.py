@@ -4,6 +4,8 @@ import json
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cloudprovider_manager import command, config_file, configz
 from cloudprovider_manager.flags import FlagError, declared, parse
@@ -155,6 +157,11 @@ def test_a_fault_names_file_key_value_and_what_is_accepted(stub, file, text, mes
         ("", "a: &x [1]\nb: *x\n", "not YAML at line 2: aliases are not accepted; accepted: "),
         ("", "a: !!python/object:os.system {}\n", "not YAML at line 1: "),
         ("", "a: \x01\n", "not YAML"),
+        ("", "a: 2026-99-99\n", "not YAML at line 1: a value that is none of its kind; accepted: "),
+        ("", "a: !!bool x\n", "not YAML at line 1: a value that is none of its kind; accepted: "),
+        ("", "a: !!timestamp x\n", "not YAML at line 1: a value that is none of its kind; accep"),
+        ("", f"a: {'9' * 5000}\n", "not YAML at line 1: a value that is none of its kind; accept"),
+        ("", "? [a]\n: 1\n", "not YAML at line 1: found unhashable key; accepted: YAML or JSON"),
         ("", "kind: ManagerConfiguration\n", "apiVersion: missing; accepted: k8s-cloudprovider/v1"),
         (
             "",
@@ -266,3 +273,45 @@ def test_a_file_means_the_same_as_the_command_line(text, tmp_path):
     (name,) = content
     typed = f"--{name}={KNOWN[name].text(from_file[name])}"
     assert parse([typed], KNOWN).values == from_file
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=10),
+    st.dates(),
+    st.binary(max_size=5),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(KNOWN)) | st.text(max_size=8), VALUES, max_size=4))
+def test_whatever_a_file_holds_is_read_or_refused(content):
+    problems, values = (), set(content)
+    try:
+        values = set(config_file.read("x", content, KNOWN, strict=False).values)
+    except FlagError as error:
+        problems = error.problems
+    assert values == set(content)
+    assert all("accepted: " in problem for problem in problems)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.one_of(st.binary(max_size=60), VALUES.map(lambda value: yaml.safe_dump(value).encode())))
+def test_whatever_the_bytes_they_end_in_a_message(tmp_path, data):
+    path = tmp_path / "any"
+    path.write_bytes(data)
+    with pytest.raises(FlagError) as caught:
+        config_file.load(str(path))
+    assert all(problem.startswith("--config=") for problem in caught.value.problems)

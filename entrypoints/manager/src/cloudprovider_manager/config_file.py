@@ -289,6 +289,14 @@ class _Loader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            # The safe constructors trust that a text is what its tag or its look says.
+            text = "a value that is none of its kind"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from None
+
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         for key, first in _repeated(node):
             raise yaml.constructor.ConstructorError(

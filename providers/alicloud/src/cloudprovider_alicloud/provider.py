@@ -89,7 +89,7 @@ new_alicloud.old_flags = {  # type: ignore[attr-defined]
         "ignored",
         "a throttled call is repeated until the time for its operation is over.",
     ),
-    "enable-imdsv2": (True, "ignored", "the metadata service is asked with a token always."),
+    "enable-imdsv2": (True, "ignored", "the metadata service is asked with a token first."),
     "node-reconcile-batch-size": (100, "ignored", "100 instances are asked about at once."),
     "route-reconcile-batch-size": (50, "ignored", "routes are written in the largest batches."),
     "skip-disable-source-dest-check": (
