@@ -147,7 +147,7 @@ def test_what_may_pass_is_tried_again_and_then_nobody_is_let_in(time, caplog, st
 
     def script():
         known = tokens(time, api)
-        with pytest.raises(AuthenticationFailed, match="could not be reviewed"):
+        with pytest.raises(AuthenticationFailed, match="is not reviewed"):
             known.user("canary")
         assert len(api.asked) == attempts
         with pytest.raises(AuthenticationFailed):
@@ -159,6 +159,20 @@ def test_what_may_pass_is_tried_again_and_then_nobody_is_let_in(time, caplog, st
 
     time.run(script)
     assert "canary" not in caplog.text
+
+
+def test_the_log_is_not_filled_by_those_who_ask(time, caplog):
+    api = Api(time, answer(403))
+
+    def script():
+        known = tokens(time, api)
+        for number in range(100):
+            with pytest.raises(AuthenticationFailed):
+                known.user(f"t{number}")
+            time.sleep(0.25)
+
+    time.run(script)
+    assert caplog.text.count("no answer to a TokenReview") == 3
 
 
 def test_a_failure_that_passes_goes_unnoticed(time):
