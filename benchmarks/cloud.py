@@ -45,6 +45,14 @@ class Cloud:
         """A new instance."""
         return msgspec.convert(self._post("launch", {"name": name}), EmulatedInstance)
 
+    def release(self, instance_id: str) -> None:
+        """Terminate an instance."""
+        self._post("terminate", {"instance_id": instance_id})
+
+    def shut_down(self, instance_id: str) -> None:
+        """Stop an instance."""
+        self._post("stop", {"instance_id": instance_id})
+
     def set_latency(self, seconds: float) -> None:
         """Every call takes that long from now on."""
         self._post("latency", {"seconds": seconds})

@@ -1,4 +1,4 @@
-"""Writes the pages of ``docs/reference/`` that the code itself can tell: ``make docs``.
+"""Writes what the code itself can tell, pages of ``docs/reference/`` and manifests: ``make docs``.
 
 A page is a function that returns its text. ``--check`` writes nothing; it names the pages that are
 not as the code says, and exits with 1. ``tests/unit/docs`` runs that check.
@@ -12,26 +12,33 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from generator import (
+    configuration_file,
+    conformance,
     emulator_actions,
     errors,
     events,
     flags,
     metrics,
     ram_policy,
+    rbac,
     service_annotations,
 )
 
-REFERENCE = pathlib.Path(__file__).parent / "reference"
+ROOT = pathlib.Path(__file__).parent.parent
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "flags.md": flags.page,
-    "errors.md": errors.page,
-    "events.md": events.page,
-    "metrics.md": metrics.page,
-    "alicloud-annotations.md": service_annotations.page,
-    "alicloud-emulator-actions.md": emulator_actions.page,
-    "alicloud-ram-policy.md": ram_policy.page,
-    "alicloud-ram-policy.json": ram_policy.policy,
+    "docs/reference/flags.md": flags.page,
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/events.md": events.page,
+    "docs/reference/metrics.md": metrics.page,
+    "docs/reference/alicloud-annotations.md": service_annotations.page,
+    "docs/reference/alicloud-emulator-actions.md": emulator_actions.page,
+    "docs/reference/alicloud-ram-policy.md": ram_policy.page,
+    "docs/reference/alicloud-ram-policy.json": ram_policy.policy,
+    "examples/rbac/one-account.yaml": rbac.one_account,
+    "examples/rbac/account-per-controller.yaml": rbac.account_per_controller,
+    "docs/reference/conformance-to-upstream.md": conformance.page,
+    "docs/reference/configuration-file.md": configuration_file.page,
 }
 
 
@@ -43,17 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = [name for name in PAGES if not _is_current(name)]
     if asked.check:
         for name in stale:
-            sys.stderr.write(f"docs/reference/{name} is stale: run `make docs`\n")
+            sys.stderr.write(f"{name} is stale: run `make docs`\n")
         return 1 if stale else 0
-    REFERENCE.mkdir(exist_ok=True)
     for name in stale:
-        (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
-        sys.stdout.write(f"docs/reference/{name} written\n")
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+        sys.stdout.write(f"{name} written\n")
     return 0
 
 
 def _is_current(name: str) -> bool:
-    path = REFERENCE / name
+    path = ROOT / name
     return path.is_file() and path.read_text(encoding="utf-8") == PAGES[name]()
 
 

@@ -17,7 +17,8 @@ hyphens; durations as `30s` or `1h30m`; lists with commas, or the flag repeated.
 _STATUS = """\
 *accepted* flags do what they say. *deprecated* ones still work, *ignored* ones exist so that
 manifests for other managers start; both are named in the log at the start, and `--strict-flags`
-refuses them. What is in force: `/configz` on the secure port."""
+refuses them. *refused* ones are known, and no value but the default is taken. All can stand in a
+[file](configuration-file.md). What is in force: `/configz` on the secure port."""
 
 _PROVIDERS = """\
 A provider may declare flags of its own; `--cloud-provider=NAME --help` lists them too."""
@@ -72,7 +73,7 @@ def _word(flag: Flag) -> str:
 
 def _provider_flags() -> str:
     """Flags that providers of this repository declare for themselves."""
-    headings = ("Provider", "Flag", "Type", "Default", "Meaning")
+    headings = ("Provider", "Flag", "Type", "Default", "Meaning", "Status")
     return markdown.table(headings, _provider_rows())
 
 
@@ -80,5 +81,4 @@ def _provider_rows() -> Iterator[tuple[str, ...]]:
     for name, plugin in cloud_providers().items():
         if plugin.distribution.startswith("k8s-cloudprovider-"):
             for flag in provider.flags_of(name).values():
-                flag_, kind, default, meaning, _ = _row(flag)
-                yield name, flag_, kind, default, meaning
+                yield (name, *_row(flag))

@@ -208,33 +208,39 @@ current-context: envtest
             return False
 
 
-def program() -> pathlib.Path:
-    """The compiled Go program.
+#: The programs of the Go module beside this file: package, and its sources.
+_PROGRAMS = {"envtest": (".", "main.go"), "elector": ("./elector", "elector/main.go")}
+
+
+def program(name: str = "envtest") -> pathlib.Path:
+    """The compiled Go program: the control plane, or ``elector``, client-go's leader election.
 
     Raises:
         Unavailable: it was not compiled yet.
     """
-    target = _target()
+    target = _target(name)
     if not target.exists():
         raise Unavailable(
             "no KUBEBUILDER_ASSETS, and the test control plane is not compiled: run `make envtest`"
+            if name == "envtest"
+            else f"the Go program {name} is not compiled: run `make envtest`"
         )
     return target
 
 
-def _target() -> pathlib.Path:
-    sources = [HERE / name for name in ("go.mod", "go.sum", "main.go")]
+def _target(name: str) -> pathlib.Path:
+    sources = [HERE / source for source in ("go.mod", "go.sum", _PROGRAMS[name][1])]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    return pathlib.Path.home() / ".cache" / "cloudprovider-envtest" / digest / "envtest"
+    return pathlib.Path.home() / ".cache" / "cloudprovider-envtest" / digest / name
 
 
-def compile_program() -> pathlib.Path:
+def compile_program(name: str = "envtest") -> pathlib.Path:
     """The compiled Go program; compiles it where it is not there yet, which takes minutes.
 
     Raises:
         Unavailable: no Go, or it does not compile.
     """
-    target = _target()
+    target = _target(name)
     if target.exists():
         return target
     go = shutil.which("go")
@@ -242,8 +248,9 @@ def compile_program() -> pathlib.Path:
         raise Unavailable("neither KUBEBUILDER_ASSETS nor a Go toolchain is there")
     target.parent.mkdir(parents=True, exist_ok=True)
     building = target.with_suffix(f".{os.getpid()}")
+    package, _ = _PROGRAMS[name]
     result = subprocess.run(
-        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(building), "."],
+        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(building), package],
         cwd=HERE,
         capture_output=True,
         text=True,
@@ -251,7 +258,7 @@ def compile_program() -> pathlib.Path:
         check=False,
     )
     if result.returncode != 0:
-        raise Unavailable(f"the test control plane does not compile: {result.stderr[-1000:]}")
+        raise Unavailable(f"the Go program {name} does not compile: {result.stderr[-1000:]}")
     building.replace(target)
     return target
 
@@ -275,6 +282,7 @@ def _free_port() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"{compile_program()}\n")
+        for each in _PROGRAMS:
+            sys.stdout.write(f"{compile_program(each)}\n")
     except Unavailable as unavailable:
         sys.exit(f"{unavailable}; tests that need it are skipped")

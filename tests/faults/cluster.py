@@ -17,6 +17,13 @@ from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 
 OWNER_TAG = "kubernetes.do.not.delete"
 CLUSTER_ID = "c-test"
+#: Name of objects that do not fit their type.
+UNREADABLE = "unreadable"
+UNINITIALIZED = {
+    "key": "node.cloudprovider.kubernetes.io/uninitialized",
+    "value": "true",
+    "effect": "NoSchedule",
+}
 
 
 class Cluster:
@@ -26,7 +33,9 @@ class Cluster:
         self.instances: dict[str, object] = {}
         self.stopped: frozenset[str] = frozenset()
         self.excluded: frozenset[str] = frozenset()
+        self.broken: frozenset[str] = frozenset()
         self.violations: list[str] = []
+        self._decoded: dict[tuple[str, str, int], object] = {}
 
     # -- user actions ----------------------------------------------------------------------
 
@@ -40,24 +49,27 @@ class Cluster:
                 now=self.core.now(),
                 host_name=name,
             )
+        self.register(name, f"{self.cloud.region}.{instance.id}")
+        self.instances[name] = instance
+
+    def register(self, name, provider_id):
+        """A kubelet makes its Node."""
         self.client.create(
             NODES,
             {
                 "metadata": {"name": name},
-                "spec": {
-                    "providerID": f"{self.cloud.region}.{instance.id}",
-                    "taints": [
-                        {
-                            "key": "node.cloudprovider.kubernetes.io/uninitialized",
-                            "value": "true",
-                            "effect": "NoSchedule",
-                        }
-                    ],
-                },
+                "spec": {"providerID": provider_id, "taints": [UNINITIALIZED]},
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]},
             },
         )
-        self.instances[name] = instance
+
+    def replace(self, name):
+        """Another instance takes the place of a released one, under the same node name."""
+        instance = self.instances.pop(name)
+        with self.core.lock:
+            terminate_instance(self.core.state, self.core.state.instances[instance.id])
+        self.client.delete(NODES, name)
+        self.join(name)
 
     def terminate(self, name):
         """Its instance is released and its kubelet falls silent: the Node is to go."""
@@ -77,6 +89,16 @@ class Cluster:
         self.stopped -= {name}
         self._set_power(name, "Running")
         self._set_ready(name, "True")
+
+    def silence(self, *names):
+        """Kubelets fall silent, whatever their instances do."""
+        for name in names:
+            self._set_ready(name, "Unknown")
+
+    def hear(self, *names):
+        """They report again."""
+        for name in names:
+            self._set_ready(name, "True")
 
     def _set_power(self, name, status):
         state = self.core.state
@@ -110,10 +132,11 @@ class Cluster:
         labels = {"node.kubernetes.io/exclude-from-external-load-balancers": value}
         self.client.patch(NODES, name, {"metadata": {"labels": labels}}, patch_type="merge")
 
-    def expose(self, *ports, name="web"):
+    def expose(self, *ports, name="web", namespace="default", annotations=None):
         """A Service of type LoadBalancer with TCP ``ports``."""
         spec = {"type": "LoadBalancer", "selector": {"app": name}, "ports": as_ports(ports)}
-        self.client.create(SERVICES, {"metadata": {"name": name}, "spec": spec}, "default")
+        meta = {"name": name, "annotations": annotations or {}}
+        self.client.create(SERVICES, {"metadata": meta, "spec": spec}, namespace)
 
     def edit(self, spec, *, name="web"):
         """Merge ``spec`` into the Service's."""
@@ -123,15 +146,15 @@ class Cluster:
         """Change the Service's ports."""
         self.edit({"ports": as_ports(ports)})
 
-    def delete(self, *, name="web"):
+    def delete(self, *, name="web", namespace="default"):
         """Delete the Service."""
-        self.client.delete(SERVICES, name, namespace="default")
+        self.client.delete(SERVICES, name, namespace=namespace)
 
     # -- judging -----------------------------------------------------------------------------
 
     def unsettled(self):
         """What cluster and cloud still disagree about."""
-        nodes = {node.metadata.name: taints(node) for node in self.client.list(NODES)}
+        nodes = {node.metadata.name: taints(node) for node in self.server_objects("nodes")}
         pending = [f"O7: node {name} has no instance" for name in nodes.keys() - self.instances]
         for name, found in sorted(nodes.items()):
             if "uninitialized" in found:
@@ -170,13 +193,27 @@ class Cluster:
             backends=backends,
             nodes=frozenset(node.metadata.name for node in self.server_objects("nodes")),
             members=frozenset(self.instances),
+            steady=self.steady(backends),
+            broken=self.broken,
         )
 
+    def steady(self, backends):
+        """Those of ``backends`` that have been eligible for a while; none where nobody knows."""
+        del backends
+        return frozenset()
+
     def server_objects(self, plural):
-        """Objects of the API server, read past its journal."""
+        """Objects of the API server, read past its journal; without those nobody can read."""
         model = {"services": models.Service, "nodes": models.Node}[plural]
-        resource = {"services": SERVICES, "nodes": NODES}[plural]
-        return [models.from_builtins(o, model) for o in objects(self.server, resource)]
+        found = []
+        for entry in self.server.store.table(plural).entries():
+            if entry.key[1] == UNREADABLE:
+                continue
+            version = (plural, entry.uid, entry.version)
+            if version not in self._decoded:
+                self._decoded[version] = msgspec.json.decode(entry.data, type=model)
+            found.append(self._decoded[version])
+        return found
 
 
 class Unsettled(AssertionError):
@@ -194,10 +231,10 @@ def taints(node):
     return [taint.key.rpartition("/")[2] for taint in node.spec.taints or ()]
 
 
-def as_ports(ports):
+def as_ports(ports, protocol="TCP"):
     """Service ports as the API has them; the node port follows from the port."""
     return [
-        {"name": f"p{port}", "port": port, "protocol": "TCP", "nodePort": 30000 + port}
+        {"name": f"p{port}", "port": port, "protocol": protocol, "nodePort": 30000 + port}
         for port in ports
     ]
 
@@ -213,7 +250,9 @@ def as_balancer(state, balancer, owner):
         address=balancer.address,
         listeners={
             (item.protocol.upper(), item.port): oracles.Listener(
-                running=item.status == "running", group=names.get(item.vserver_group, "")
+                running=item.status == "running",
+                group=names.get(item.vserver_group, ""),
+                id=item.id,
             )
             for item in listeners
         },

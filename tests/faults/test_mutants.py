@@ -1,9 +1,10 @@
 """The enumeration finds defects: each mutant is caught, by the oracle named in advance."""
 
+import campaign
 import mutants
 import pytest
 import scenarios
-from world import World
+from disturbances import KINDS
 
 from cloudprovider.testing.harness.boundary import Injection
 
@@ -25,17 +26,27 @@ def plans(mutant):
     """The runs that may catch it: without a fault, or with its kind at every call."""
     if mutant.kind is None:
         return [None]
-    recorded = World().play(scenarios.ALL[mutant.scenario]).boundary.records
+    recorded = play(mutant, None)
+    if mutant.kind in KINDS:
+        kind = KINDS[mutant.kind]
+        points = recorded.boundary.events if kind.point == "event" else recorded.boundary.records
+        return [Injection(p.n, mutant.kind, kind.point) for p in points if kind.applies(p)]
     return [
         Injection(record.n, mutant.kind)
-        for record in recorded
+        for record in recorded.boundary.records
         if record.effect or mutant.kind == "outage"
     ]
 
 
+def play(mutant, plan):
+    """The world of one run of the mutant."""
+    world = campaign.world_of(mutant.scenario)(injection=plan, managers=mutant.managers)
+    return world.play(scenarios.ALL[mutant.scenario])
+
+
 def violations(mutant, plan):
     """What the oracles say of one run of the mutant."""
-    world = World(injection=plan)
+    world = campaign.world_of(mutant.scenario)(injection=plan, managers=mutant.managers)
     try:
         world.play(scenarios.ALL[mutant.scenario])
     except AssertionError as error:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import functools
 import itertools
 
+import disturbances
 import msgspec
-from cluster import CLUSTER_ID, Cluster, Unsettled
+from cluster import CLUSTER_ID, OWNER_TAG, Cluster, Unsettled
+from histories import MONITOR_PERIOD, RENEW_DEADLINE, History
+from seams import CloudFailures, FaultyCaller, FaultyTransport
 
 from cloudprovider.testing.harness import oracles
 from cloudprovider.testing.harness.boundary import Boundary
 from cloudprovider.testing.virtual import VirtualConcurrency
-from cloudprovider_alicloud.api.caller import CallFailed
 from cloudprovider_alicloud.config import load
 from cloudprovider_alicloud.emulator.core import EmulatorCore
-from cloudprovider_alicloud.emulator.inprocess import EmulatorCaller
 from cloudprovider_alicloud.emulator.world import default_world
 from cloudprovider_alicloud.provider import AlicloudProvider
 from cloudprovider_controllers.runtime.client import Client
-from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager import command
 from cloudprovider_manager.app import Manager
 from cloudprovider_sandbox.apiserver.inprocess import InProcessTransport
@@ -30,118 +30,20 @@ from cloudprovider_sandbox.apiserver.server import ApiServer, Options
 
 FLAGS = [
     "--cloud-provider=alicloud",
-    "--leader-elect=false",
     "--secure-port=0",
-    "--configure-cloud-routes=false",
     "--node-status-update-frequency=10m",
+    f"--node-monitor-period={MONITOR_PERIOD:g}s",
     "--allow-untagged-cloud",
 ]
-
-
-class CloudFailures:
-    """How the provider's adapter sees a fault."""
-
-    def lost(self):
-        return CallFailed("read timed out", sent="unknown")
-
-    def error(self):
-        return CallFailed("internal error", code="InternalError", http_status=500, sent="answered")
-
-    def throttled(self):
-        return CallFailed("flow control", code="Throttling.User", http_status=400, sent="answered")
-
-
-class FaultyCaller:
-    """The emulator, behind the boundary."""
-
-    def __init__(self, core, boundary):
-        self._caller = EmulatorCaller(core)
-        self._core = core
-        self._boundary = boundary
-
-    def call(self, product, action, params, *, read_timeout):
-        return self._boundary.cross(
-            lambda: self._caller.call(product, action, params, read_timeout=read_timeout),
-            CloudFailures(),
-            api=product,
-            op=action,
-            write=not action.startswith(("Describe", "List")),
-        )
-
-
-class KubernetesFailures:
-    """How the runtime's transport sees a fault; refusals are answers, not exceptions."""
-
-    def lost(self):
-        return TransportError("connection broken", sent=True)
-
-    def error(self):
-        return _Refused(500, "InternalError")
-
-    def throttled(self):
-        return _Refused(429, "TooManyRequests")
-
-
-class _Refused(Exception):
-    def __init__(self, status, reason):
-        super().__init__(reason)
-        self.response = Response(
-            status=status,
-            headers={"content-type": "application/json", "retry-after": "1"},
-            data=msgspec.json.encode(
-                {"kind": "Status", "status": "Failure", "reason": reason, "code": status}
-            ),
-        )
-
-
-class FaultyTransport:
-    """The embedded API server, behind the boundary."""
-
-    def __init__(self, server, boundary, proc):
-        self._inner = InProcessTransport(server, proc=proc, user_agent="manager")
-        self._boundary = boundary
-
-    def request(self, method, path, *, query, headers, body, timeout):
-        op, key = operation(method, path)
-        try:
-            return self._boundary.cross(
-                lambda: self._inner.request(
-                    method, path, query=query, headers=headers, body=body, timeout=timeout
-                ),
-                KubernetesFailures(),
-                api="k8s",
-                op=op,
-                key=key,
-                write=method != "GET",
-            )
-        except _Refused as refused:
-            return refused.response
-
-    def stream(self, path, *, query, headers, read_timeout):
-        op, _ = operation("WATCH", path)
-        try:
-            return self._boundary.cross(
-                lambda: self._inner.stream(
-                    path, query=query, headers=headers, read_timeout=read_timeout
-                ),
-                KubernetesFailures(),
-                api="k8s",
-                op=op,
-            )
-        except _Refused as refused:
-            raise TransportError(str(refused), sent=True) from refused
-
-
-def operation(method, path):
-    """``PATCH services/status`` and ``namespace/name`` of an API path."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    namespace = ""
-    if parts[:1] == ["namespaces"] and len(parts) > 2:
-        namespace, parts = parts[1], parts[2:]
-    name = parts[1] if len(parts) > 1 else ""
-    resource = "/".join(parts[:1] + parts[2:])
-    return f"{method} {resource}", f"{namespace}/{name}" if namespace else name
+ALONE = ["--leader-elect=false"]
+#: Slower than by default: what is judged is the order, and renewals cost the most calls.
+ELECTED = [
+    "--leader-elect-lease-duration=60s",
+    f"--leader-elect-renew-deadline={RENEW_DEADLINE:g}s",
+    "--leader-elect-retry-period=20s",
+]
+#: Seconds for which a node has been a backend before it is an outage if it is taken out.
+STEADY = 10.0
 
 
 @functools.cache
@@ -151,16 +53,39 @@ def read_flags(flags):
 
 
 class World(Cluster):
-    """One run: everything in it is built inside :meth:`play` and judged there."""
+    """One run: everything in it is built inside :meth:`play` and judged there.
 
-    def __init__(self, *, injection=None, expected=None, nodes=2, flags=()):
+    Args:
+        injection: The fault; None = none.
+        expected: The recording that the run must equal until then.
+        nodes: How many there are at the start.
+        flags: Of the manager, beside the usual ones.
+        managers: How many run at a time. More than one race for a lease.
+
+    """
+
+    flags: tuple[str, ...] = ("--configure-cloud-routes=false",)
+
+    def __init__(self, *, injection=None, expected=None, nodes=2, flags=(), managers=1):
         super().__init__()
         self.time = VirtualConcurrency()
         self._injection = injection
         self._expected = expected
         self._nodes = nodes
-        self._flags = [*FLAGS, *flags]
+        self.elected = managers > 1
+        self._flags = [*FLAGS, *self.flags, *(ELECTED if self.elected else ALONE), *flags]
         self.processes = itertools.count(1)
+        self.managers = [""] * managers
+        self.actors = 0  #: others who are still busy
+        kind = disturbances.KINDS.get(injection.kind) if injection else None
+        self._excused = kind.excuses if kind else ()
+        self.patience = kind.patience if kind else 1
+        self._eligible: dict[str, float] = {}
+
+    @property
+    def process(self):
+        """The first manager."""
+        return self.managers[0]
 
     def play(self, scenario):
         """Run ``scenario(world)`` on virtual time; self afterwards."""
@@ -176,31 +101,42 @@ class World(Cluster):
             effects=self._effects,
             injection=self._injection,
             expected=self._expected,
+            disturbances=disturbances.of(self),
         )
         self.client = Client(InProcessTransport(self.server, proc="user", user_agent="user"), qps=0)
+        self.history = History(self)
         for number in range(1, self._nodes + 1):
             self.join(f"node-{number}")
-        self.initial = self.view()
+        self.initial = self._last = self.view()
         self.boundary.after_effect = self._judge_safety
-        self.start_manager()
+        for index in range(len(self.managers)):
+            self.start_manager(index)
         scenario(self)
+        self._accuse(self.history.violations(), "")
 
     def _effects(self):
         return self.core.state.changes + self.server.store.version
 
     # -- the manager -----------------------------------------------------------------------
 
-    def start_manager(self):
-        """Start a manager in a process of its own."""
-        self.process = f"manager-{next(self.processes)}"
-        self.time.start_process(self._run_manager, process=self.process)
+    def start_manager(self, index=0):
+        """Start a manager in a process of its own, in place of the one with this index."""
+        self.managers[index] = process = f"manager-{next(self.processes)}"
+        self.history.processes += 1
+        self.time.start_process(lambda: self._run_manager(process), process=process)
 
-    def _run_manager(self):
+    def _run_manager(self, process):
         config = load(self._cloud_config(), {})
-        cloud = AlicloudProvider(config, caller=FaultyCaller(self.core, self.boundary))
-        transport = FaultyTransport(self.server, self.boundary, self.process)
+        caller = FaultyCaller(
+            self.core, self.boundary, owner=self.owner_of, answered=self.history.answered
+        )
+        cloud = AlicloudProvider(config, caller=caller)
+        transport = FaultyTransport(
+            self.server, self.boundary, process, watched=self.history.watches.append
+        )
         options = read_flags(tuple(self._flags))
         Manager(options, transport=transport, cloud=cloud).run(self.time.event())
+        self.time.kill(process)  # the process ends, whatever its threads are at
 
     def _cloud_config(self):
         vswitches = ",".join(
@@ -220,19 +156,68 @@ class World(Cluster):
             }
         ).decode()
 
+    def owner_of(self, params):
+        """``namespace/name`` of the Service that a call to the cloud is about, if it is one."""
+        state = self.core.state
+        names = {f"a{s.metadata.uid.replace('-', '')}"[:32]: s.key for s in self._services()}
+        group = state.vserver_groups.get(params.get("VServerGroupId") or "")
+        balancer = params.get("LoadBalancerId") or (group.load_balancer if group else "")
+        if balancer in state.load_balancers:
+            return names.get(state.load_balancers[balancer].tags.get(OWNER_TAG), "")
+        tag = next((value for value in params.values() if value in names), "")
+        return names.get(tag, "")
+
+    def _services(self):
+        return self.server_objects("services")
+
     def restart_if_dead(self):
         """What a kubelet does with a manager that died."""
-        if not self.time.threads(self.process):
-            self.start_manager()
+        for index, process in enumerate(self.managers):
+            if not self.time.threads(process):
+                self.start_manager(index)
+
+    # -- others ----------------------------------------------------------------------------
+
+    def act(self, action):
+        """Somebody else does something that takes a while; :meth:`settle` waits for it."""
+        self.actors += 1
+
+        def run():
+            action()
+            self.actors -= 1
+
+        self.time.start_process(run, process="somebody")
+
+    def cloud_fails(self, seconds):
+        """Every call to the cloud is answered with an error for ``seconds``."""
+        for api in ("ecs", "slb", "vpc"):
+            self.boundary.deny(CloudFailures().error, seconds=seconds, api=api)
+
+    def expect_warning(self, name, *parts):
+        """The Service's one Warning must say ``parts`` (O12)."""
+        self.history.due[name] = parts
+
+    def unsettled(self):
+        missing = self.history.unsaid()
+        return super().unsettled() + [f"O12: nothing was said of {name}" for name in missing]
+
+    def steady(self, backends):
+        now = self.time.elapsed()
+        self._eligible = {server: self._eligible.get(server, now) for server in backends}
+        return frozenset(s for s, since in self._eligible.items() if now - since >= STEADY)
+
+    def unsteady(self, name):
+        """The Node of this name is not to be relied on for a while."""
+        self._eligible[self.instances[name].id] = self.time.elapsed()
 
     # -- waiting and judging ---------------------------------------------------------------
 
     def settle(self):
-        """Wait until cluster and cloud agree; a violation if they do not within an hour."""
-        for _ in range(720):
+        """Wait until cluster and cloud agree; a violation if they do not within 90 minutes."""
+        for _ in range(1080):
             self.time.sleep(5)
             self.restart_if_dead()
-            if not self.unsettled():
+            if not (self.actors or self.boundary.frozen or self.unsettled()):
                 return
         self.violations += self.unsettled()
         raise Unsettled(self.violations)
@@ -240,21 +225,22 @@ class World(Cluster):
     def finish(self):
         """After the last action: a restart and every periodic check write nothing (O8).
 
-        Where there was a fault, the first pass after it may repair, and tell of it.
+        After a fault the first pass may repair, and tell of it; then another must be quiet.
         """
         start = self._second_pass()
-        if self._injection is not None:
-            while self._injection.at < len(self.boundary.records):
-                start = self._second_pass()
-                if self._injection.at < start:
-                    break
+        for _ in range(3):
+            found = oracles.quiet(self.boundary.records[start:])
+            if not found or not self.boundary.fired:
+                break
+            start = self._second_pass()
         self.violations += oracles.quiet(self.boundary.records[start:])
 
     def _second_pass(self):
         """Restart, and let every period pass; the number of the pass's first call."""
         start = len(self.boundary.records)
-        self.time.kill(self.process)
-        self.start_manager()
+        for index, process in enumerate(self.managers):
+            self.time.kill(process)
+            self.start_manager(index)
         self.time.sleep(1800)
         self.restart_if_dead()
         return start
@@ -268,8 +254,22 @@ class World(Cluster):
             self.time.sleep(0.1)
         raise Unsettled(["O7: the deleted Service does not go away"])
 
+    def budget(self):
+        """The most calls that the run may make (O11): thrice what it makes in the time."""
+        if self._expected is None:
+            return 100_000
+        last = self._expected[-1].t if self._expected else 0.0
+        slower = max(1.0, self.time.elapsed() / max(last, 600.0))
+        return round((3 * len(self._expected) + 60) * slower * self.patience)
+
     def _judge_safety(self, record):
-        for violation in oracles.safe(self.initial, self.view()):
-            text = f"{violation} (after {record.api} {record.op} {record.key})"
-            if text not in self.violations:
+        now = self.view()
+        found = oracles.safe(self.initial, now) + oracles.step(self._last, now)
+        self._last = now
+        self._accuse(found, f" (after {record.api} {record.op} {record.key})")
+
+    def _accuse(self, found, where):
+        for violation in found:
+            text = f"{violation}{where}"
+            if not violation.startswith(self._excused) and text not in self.violations:
                 self.violations.append(text)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from cloudprovider import owners
 from cloudprovider.concurrency import Event
-from cloudprovider.errors import CloudProviderError, unexpected
+from cloudprovider.errors import CloudProviderError, NotFound, NotOwned, unexpected
 from cloudprovider.models import LoadBalancerStatus, Node, NodeAddress, Service
 
 _T = TypeVar("_T")
@@ -64,7 +65,8 @@ class Interface(abc.ABC):
     def initialize(self, client_builder: ClientBuilder, stop: Event) -> None:  # noqa: B027
         """Called once, after leadership is won and before any controller starts.
 
-        Background work started here must end when ``stop`` is set.
+        Background work started here must end when ``stop`` is set. If it raises and other
+        providers run beside it, it is called again later: start nothing before what may fail.
         """
 
     def load_balancer(self) -> LoadBalancer | None:
@@ -84,11 +86,71 @@ class Interface(abc.ABC):
         return None
 
     def claims_node(self, node: Node) -> bool:
-        """Whether ``node`` belongs to this provider; consulted when several run side by side.
+        """Whether ``node`` is an instance of this provider, by the form of its providerID.
 
+        Pure and without I/O. Only a node that it claims may ever be deleted, so never claim by
+        what is absent: other providers may run in the same cluster.
         The default: its providerID has this provider's name as scheme.
         """
         return (node.spec.provider_id or "").startswith(f"{self.provider_name()}://")
+
+    def load_balancer_classes(self) -> Collection[str]:
+        """Values of ``spec.loadBalancerClass`` that mean this provider; always the same ones.
+
+        A Service with any other class is left alone.
+        """
+        return ()
+
+    def claims_service(self, service: Service) -> bool:  # noqa: ARG002 - for those with a mark
+        """Whether ``service`` carries a mark that only this provider sets, such as an id label.
+
+        Pure and without I/O. It proves whose load balancer a Service has that was made before the
+        manager recorded it. What users write, such as annotations, is no mark.
+        """
+        return False
+
+    # What follows is asked by the controllers and answered for providers; they leave it as it is.
+
+    def node_owner(self, node: Node) -> owners.Owner:
+        """Whose ``node`` is: this provider's, or nobody's here. Pure."""
+        return owners.node_owner(node, (self,), default=self.provider_name())
+
+    def service_owner(self, service: Service) -> owners.Owner:
+        """Whose the load balancer of ``service`` is: this provider's, or nobody's here. Pure."""
+        return owners.service_owner(service, (self,), default=self.provider_name())
+
+    def settle_service_owner(self, cluster_name: str, service: Service) -> str:  # noqa: ARG002
+        """The same name for good, to be recorded; may ask clouds who has a load balancer for it.
+
+        Raises:
+            NotOwned: it is nobody's, and why.
+            CloudProviderError: a cloud that may have it did not answer.
+
+        """
+        return settled(service, self.service_owner(service))
+
+
+def settled(service: Service, owner: owners.Owner) -> str:
+    """The name of ``owner``, which is that of ``service``.
+
+    Raises:
+        NotOwned: it has none, and why.
+
+    """
+    if not owner.name:
+        raise NotOwned(owner.problem or "no provider here looks after it", resource=service.key)
+    return owner.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a cheap look at all load balancers of a cluster found; a hint, no proof."""
+
+    #: What is no longer as it was left, in words, by UID of the Service.
+    drifted: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Load balancers marked as this cluster's whose Service is none of those given: whose each was,
+    #: as far as it says, by id.
+    orphans: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class LoadBalancer(abc.ABC):
@@ -126,6 +188,16 @@ class LoadBalancer(abc.ABC):
     @abc.abstractmethod
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
         """Delete the balancer and all its parts. No error if nothing is there."""
+
+    def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:  # noqa: ARG002
+        """Look for what somebody changed or left in the cloud. Reads only, and few: by pages.
+
+        Asked every few minutes with every Service there is, of any type. A Service that is reported
+        is ensured again, which finds out what is so; one that this process never ensured, or that
+        a call is under way for, need not be. None: the cloud cannot tell cheaply, or this provider
+        does not; each load balancer is then ensured again at long intervals only.
+        """
+        return None
 
     def backend_nodes_changed(
         self,
@@ -214,7 +286,10 @@ class InstancesV2(abc.ABC):
             raise CloudProviderError(
                 f"instance_exists answered {type(exists).__name__}, not a bool"
             )
-        return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
+        try:
+            return InstanceState(exists=True, shutdown=self.instance_shutdown(node))
+        except NotFound as error:  # a node is not deleted on an answer that contradicts another
+            raise CloudProviderError(f"an instance that exists was not found: {error}") from error
 
 
 def _outcome(ask: Callable[[Node], _T], node: Node) -> _T | CloudProviderError:

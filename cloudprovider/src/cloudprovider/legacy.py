@@ -11,7 +11,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from cloudprovider.errors import CloudProviderError, InstanceNotFound, NotSupported
+from cloudprovider.errors import (
+    CloudProviderError,
+    InstanceNotFound,
+    NotSupported,
+    RetryLater,
+    unexpected,
+)
 from cloudprovider.interface import InstanceMetadata, InstancesV2
 from cloudprovider.models import Node, NodeAddress
 
@@ -118,14 +124,14 @@ class InstancesAdapter(InstancesV2):
         name = node.metadata.name
         provider_id = self._known_provider_id(node)
         addresses = _either(
-            "error fetching node",
             lambda: self._instances.node_addresses_by_provider_id(provider_id),
             lambda: self._instances.node_addresses(name),
+            "error fetching node by provider ID: {}, and error by node name: {}",
         )
         instance_type = _either(
-            "InstanceType: error fetching",
             lambda: self._instances.instance_type_by_provider_id(provider_id),
             lambda: self._instances.instance_type(name),
+            "InstanceType: Error fetching by providerID: {} Error fetching by NodeName: {}",
         )
         zone = self._zone(provider_id, name)
         return InstanceMetadata(
@@ -141,15 +147,26 @@ class InstancesAdapter(InstancesV2):
         if zones is None:
             return Zone("", "")
         return _either(
-            "Zone: error fetching",
             lambda: zones.get_zone_by_provider_id(provider_id),
             lambda: zones.get_zone_by_node_name(name),
+            "failed to get zone from cloud provider: Zone: Error fetching by providerID: {}"
+            " Error fetching by NodeName: {}",
         )
 
     def _provider_id(self, node: Node) -> str:
         if node.spec.provider_id:
             return node.spec.provider_id
-        return f"{self._provider_name}://{self._instances.instance_id(node.metadata.name)}"
+        try:
+            instance_id = self._instances.instance_id(node.metadata.name)
+        except (InstanceNotFound, NotSupported):
+            raise
+        except CloudProviderError as error:
+            raise CloudProviderError(
+                f"failed to get instance ID from cloud provider: {error.message}",
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
+        return f"{self._provider_name}://{instance_id}"
 
     def _known_provider_id(self, node: Node) -> str:
         try:
@@ -158,16 +175,28 @@ class InstancesAdapter(InstancesV2):
             return ""
 
 
-def _either(what: str, by_id: Callable[[], _T], by_name: Callable[[], _T]) -> _T:
+def _either(by_id: Callable[[], _T], by_name: Callable[[], _T], failure: str) -> _T:
+    """What one of the lookups says; ``failure`` has places for what both raised."""
+    id_error = _attempt(by_id)
+    if not isinstance(id_error, CloudProviderError):
+        return id_error
+    name_error = _attempt(by_name)
+    if not isinstance(name_error, CloudProviderError):
+        return name_error
+    message = failure.format(id_error.message, name_error.message)
+    # Only where both lookups say so is the instance known to be gone.
+    gone = isinstance(id_error, InstanceNotFound) and isinstance(name_error, InstanceNotFound)
+    # "Later" is read from the cause.
+    cause = id_error if isinstance(id_error, RetryLater) else name_error
+    raise (InstanceNotFound if gone else CloudProviderError)(
+        message, code=cause.code, request_id=cause.request_id
+    ) from cause
+
+
+def _attempt(lookup: Callable[[], _T]) -> _T | CloudProviderError:
     try:
-        return by_id()
-    except CloudProviderError as id_error:
-        try:
-            return by_name()
-        except CloudProviderError as name_error:
-            message = f"{what} by provider ID: {id_error}, and by node name: {name_error}"
-            # Only where both lookups say so is the instance known to be gone.
-            both = isinstance(id_error, InstanceNotFound) and isinstance(
-                name_error, InstanceNotFound
-            )
-            raise (InstanceNotFound if both else CloudProviderError)(message) from name_error
+        return lookup()
+    except CloudProviderError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a provider may raise anything; the other lookup is left
+        return unexpected(error)

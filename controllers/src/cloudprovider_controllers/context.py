@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from cloudprovider.concurrency import Concurrency, Event, Thread
+from cloudprovider.concurrency import Concurrency, Event, Thread, current
 from cloudprovider.interface import Interface
+from cloudprovider_controllers.runtime.errors import WritesStopped as WritesStopped  # noqa: PLC0414 - told from here
+from cloudprovider_controllers.runtime.progress import Progress
 from cloudprovider_controllers.runtime.workqueue import WorkQueue
 
 if TYPE_CHECKING:
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
     from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
     from cloudprovider_controllers.runtime.recorder import EventRecorder
     from cloudprovider_controllers.runtime.workqueue import Limiter
-
-
-class WritesStopped(Exception):
-    """Leadership is lost or the process is stopping: nothing may be written any more (R5)."""
 
 
 class Clients(Protocol):
@@ -76,8 +74,12 @@ class ControllerOptions:
     """Node changes this close together are one change for the load balancers."""
     node_burst_limit: float = 5.0
     """The longest that a burst of node changes is collected."""
+    node_compare_period: float = 300.0
+    """Backends wanted and last sent are compared at least this often, without any call."""
     service_verify_period: float = 21600.0
     """Load balancers are compared with the cloud again after this to twice this; 0 = never."""
+    service_survey_period: float = 300.0
+    """A provider that can tell cheaply is asked this often what was changed; 0 = never."""
     route_reconciliation_period: float = 300.0
     """Routes are compared with the cloud at least this often, and at each change of a node's."""
     route_delete_window: float = 60.0
@@ -107,6 +109,7 @@ _MAY_BE_ZERO = frozenset(
         "node_burst_window",
         "node_startup_grace_period",
         "pod_cidr_grace",
+        "service_survey_period",
         "service_verify_period",
     }
 )
@@ -125,6 +128,8 @@ class ControllerContext:
     """Where the controllers' own metrics go."""
     runtime_metrics: RuntimeMetrics | None = None
     """Those of the runtime in the same registry: the work queues'."""
+    provider: str = ""
+    """The provider that ``cloud`` is, where several run: the label of metrics."""
     cluster_name: str = "kubernetes"
     cluster_cidrs: tuple[str, ...] = ()
     """The Pods' ranges; without one there are no routes."""
@@ -135,8 +140,17 @@ class ControllerContext:
 
     def queue(self, name: str, limiter: Limiter) -> WorkQueue:
         """A work queue called ``name`` in the metrics."""
+        if self.provider:
+            name = f"{name}-{self.provider}"
         metrics = self.runtime_metrics.queue(name) if self.runtime_metrics else None
         return WorkQueue(name, limiter=limiter, metrics=metrics, concurrency=self.concurrency)
+
+    def loop(self, name: str) -> Progress:
+        """Where the loop called ``name`` in the metrics says how its passes go."""
+        progress = Progress(self.concurrency or current())
+        if self.runtime_metrics:
+            self.runtime_metrics.loop(name, progress)
+        return progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +177,14 @@ def write_guard(context: ControllerContext, stop: Event | None = None) -> Callab
     Raises (the check):
         WritesStopped: ``stop`` is set or the lease is lost.
     """
+    return guard(context.may_write, stop)
+
+
+def guard(may_write: Callable[[], bool], stop: Event | None = None) -> Callable[[], None]:
+    """See :func:`write_guard`."""
 
     def check() -> None:
-        if (stop is not None and stop.is_set()) or not context.may_write():
+        if (stop is not None and stop.is_set()) or not may_write():
             raise WritesStopped("not the leader any more, or stopping; nothing was written")
 
     return check

@@ -11,6 +11,7 @@ from cloudprovider.errors import (
     RetryLater,
     unexpected,
 )
+from cloudprovider_controllers.runtime.errors import WritesStopped
 
 _T = TypeVar("_T")
 
@@ -42,6 +43,8 @@ def meaning(error: BaseException) -> CloudProviderError:
     for cause in _chain(error):
         if isinstance(cause, RetryLater | ImplementedElsewhere):
             return cause
+        if isinstance(cause, WritesStopped):  # it wrote to Kubernetes with a client of ours
+            return RetryLater(str(cause), after=1.0)
     return error if isinstance(error, CloudProviderError) else unexpected(error)
 
 

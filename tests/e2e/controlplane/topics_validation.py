@@ -219,6 +219,23 @@ def service_changes(x):
         x.patch(f"status: {name}", f"{path}/status", status)
 
 
+def node_ports_given_back(x):
+    """Who keeps node ports that a change does not name: only who still wants them."""
+    one = (port(80, name="a", nodePort=30080), port(81, name="b", nodePort=30081))
+    other = port(80, name="a"), one[1]
+    none = {"allocateLoadBalancerNodePorts": False}
+    for name, before, after in (
+        ("still wanted", {"type": _LB}, {"type": _LB}),
+        ("not wanted any more", {"type": _LB}, {"type": _LB, **none}),
+        ("not wanted before", {"type": _LB, **none}, {"type": _LB, **none}),
+        ("not wanted by a load balancer", {"type": "NodePort"}, {"type": _LB, **none}),
+    ):
+        path = f"{x.path('services')}/web"
+        x.post(f"{name}: create", x.path("services"), service("web", *one, **before))
+        x.put(f"{name}: change", path, service("web", *other, **after))
+        x.delete(f"{name}: delete", path)
+
+
 def nodes(x):
     """What may be written to a Node."""
     x.post("bad name", NODES, {"metadata": {"name": "Node"}})
@@ -287,4 +304,4 @@ def nodes(x):
     )
 
 
-TOPICS = (refused_services, service_defaults, service_changes, nodes)
+TOPICS = (refused_services, service_defaults, service_changes, node_ports_given_back, nodes)

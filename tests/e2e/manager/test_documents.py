@@ -93,7 +93,7 @@ def test_document_1_starts_and_makes_a_load_balancer(cluster, emulator, keys, un
     process.signal()
     assert process.wait() == 0
     text = process.text()
-    assert "flag --address is deprecated" in text
+    assert "Flag --address has been deprecated, see --bind-address instead." in text
     assert "the quotes and ${} are part of the name" in text
     assert keys[1] not in text
     assert cluster.holder() == ""

@@ -51,7 +51,7 @@ def test_a_step_that_does_not_hold_fails_the_demo_with_its_reason(tools, environ
         tools,
         environment,
         "--nodes=1",
-        "--timeout=4s",
+        "--timeout=10s",
         "--manager-arg=--controllers=-service-lb-controller,*",
     )
     assert ended.returncode == 1

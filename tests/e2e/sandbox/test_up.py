@@ -143,7 +143,7 @@ def test_over_https_it_asks_for_a_token(start, kubectl):
 
 
 def test_the_published_rbac_is_enough(start, tools, kubectl):
-    manifest = tools.root / "examples" / "alicloud" / "current" / "rbac.yaml"
+    manifest = tools.root / "examples" / "rbac" / "account-per-controller.yaml"
     sandbox = start("--nodes=1", f"--rbac={manifest}").wait_until_ready()
     environment = {**sandbox.environment, "KUBECONFIG": str(sandbox.folder / "kubeconfig")}
     for line in (

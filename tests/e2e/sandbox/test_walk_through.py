@@ -55,7 +55,7 @@ def test_the_examples_can_be_applied(start, tools, kubectl):
     sandbox = start("--nodes=2").wait_until_ready()
     folders = sorted(path for path in (tools.root / "examples").rglob("*") if path.is_dir())
     manifests = [path for path in folders if any(path.glob("*.yaml"))]
-    assert len(manifests) == 4
+    assert len(manifests) == 5
     for folder in manifests:
         ended = shell(f"kubectl apply -f {folder}", sandbox, tools.root)
         assert ended.returncode == 0, ended.stdout

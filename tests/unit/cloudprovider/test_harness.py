@@ -1,5 +1,7 @@
 """The fault harness judges rightly: every oracle can fail, every fault does what it says."""
 
+import datetime
+
 import msgspec
 import pytest
 
@@ -71,6 +73,7 @@ def test_a_converged_cluster_violates_nothing():
         pytest.param(
             "O3", oracles.safe, but(services=(service(finalizers=()),)), id="no-finalizer"
         ),
+        pytest.param("O19", oracles.safe, but(services=(service(ip="6.6.6.6"),)), id="forged"),
         pytest.param("O6", oracles.safe, but(nodes=frozenset({"n-2"})), id="node-deleted"),
         pytest.param("O7", oracles.converged, but(balancers=()), id="no-balancer"),
         pytest.param("O7", oracles.converged, balancer_but(listeners=OTHER_PORT), id="wrong-port"),
@@ -96,6 +99,38 @@ def test_a_converged_cluster_violates_nothing():
 def test_an_oracle_sees(number, oracle, view):
     found = oracle(GOOD, view) if oracle is oracles.safe else oracle(view)
     assert any(violation.startswith(number) for violation in found), found
+
+
+BOTH = frozenset({"i-1", "i-2"})
+LEFT = {"g": frozenset({("i-2", 30000)})}
+EMPTY = {"g": frozenset[tuple[str, int]]()}
+MADE_ANEW = {("TCP", 80): oracles.Listener(running=True, group="g", id="another")}
+LEAVING = service(deletion_timestamp=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+
+
+@pytest.mark.parametrize(
+    ("violated", "changes", "view"),
+    [
+        pytest.param("O4", {"groups": LEFT}, {"steady": BOTH}, id="a-backend-too-many-removed"),
+        pytest.param("O4", {"groups": EMPTY}, {"steady": BOTH}, id="all-backends-removed"),
+        pytest.param("O4", {"listeners": STOPPED}, {"steady": BOTH}, id="listener-stopped"),
+        pytest.param("O4", {"listeners": {}}, {"steady": BOTH}, id="listener-deleted"),
+        pytest.param("O4", {"listeners": MADE_ANEW}, {"steady": BOTH}, id="listener-made-anew"),
+        pytest.param("", {"groups": LEFT}, {"steady": {"i-2"}}, id="a-backend-that-left"),
+        pytest.param("", {"groups": EMPTY}, {"steady": frozenset()}, id="no-backend-may-stay"),
+        pytest.param("", {"listeners": {}}, {"services": (IDLE,)}, id="wanted-no-more"),
+        pytest.param("O16", None, {}, id="balancer-deleted"),
+        pytest.param("", None, {"services": (LEAVING,)}, id="balancer-of-a-deleted-service"),
+    ],
+)
+def test_a_step_is_judged_by_what_was_there_before(violated, changes, view):
+    now = but(balancers=()) if changes is None else balancer_but(**changes)
+    found = oracles.step(GOOD, msgspec.structs.replace(now, **view))
+    assert [violation.partition(":")[0] for violation in found] == ([violated] if violated else [])
+
+
+def test_while_a_service_is_cleaned_up_its_status_may_name_what_is_gone():
+    assert oracles.honest(but(services=(LEAVING,), balancers=())) == []
 
 
 @pytest.mark.parametrize(
@@ -133,12 +168,16 @@ class Failures:
         return RuntimeError("throttled")
 
 
-def play(injection, expected=None):
+def play(injection, expected=None, disturbances=None):
     """A process that makes two writes, the second at most three times; what happened."""
     effects, log = [], []
     world = virtual.VirtualConcurrency()
     seam = boundary.Boundary(
-        world, effects=lambda: len(effects), injection=injection, expected=expected
+        world,
+        effects=lambda: len(effects),
+        injection=injection,
+        expected=expected,
+        disturbances=disturbances,
     )
 
     def process():
@@ -171,6 +210,54 @@ def test_a_fault_does_what_it_says_exactly_once(kind, effects, log):
     happened = play(boundary.Injection(1, kind), recording.records)
     assert happened[:2] == (effects, log)
     assert happened[2].fired == 1
+
+
+def test_a_frozen_process_goes_on_where_it_stopped():
+    _, _, recording = play(None)
+    for kind in ("frozen_before", "frozen_after"):
+        effects, log, seam = play(boundary.Injection(0, kind), recording.records)
+        assert (effects, log) == (["a", "b"], ["end"])
+        assert [record.t for record in seam.records] == [0.0, 120.0]
+
+
+def test_a_disturbance_happens_before_the_call_and_ends_after_it():
+    told = []
+
+    def disturb(record):
+        told.append(f"before {record.op}")
+        return lambda: told.append("after")
+
+    _, _, recording = play(None)
+    happened = play(boundary.Injection(1, "odd"), recording.records, {"odd": disturb})
+    assert happened[:2] == (["a", "b"], ["end"])
+    assert told == ["before B", "after"]
+    assert happened[2].fired == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "log"),
+    [
+        ("event_crash", []),
+        ("event_twice", ["a event_twice at 0", "b  at 0"]),
+        ("event_late", ["a event_late at 45", "b  at 45"]),
+        ("event_cut", ["a event_cut at 0", "b  at 0"]),
+    ],
+)
+def test_an_event_gets_its_fault_exactly_once(kind, log):
+    said = []
+    world = virtual.VirtualConcurrency()
+    plan = boundary.Injection(0, kind, "event")
+    seam = boundary.Boundary(world, effects=lambda: 0, injection=plan)
+
+    def process():
+        for key in "ab":
+            fault = seam.deliver(op="ADDED nodes", key=key)
+            said.append(f"{key} {fault} at {world.elapsed():g}")
+
+    world.run(lambda: world.start_process(process, process="manager").join())
+    assert said == log
+    assert seam.fired == 1
+    assert seam.events[0].fault == kind
 
 
 def test_every_call_gets_every_kind_that_applies():

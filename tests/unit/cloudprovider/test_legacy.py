@@ -3,7 +3,7 @@
 import pytest
 
 from cloudprovider import errors, legacy, models
-from cloudprovider.errors import CloudProviderError, InstanceNotFound, NotSupported
+from cloudprovider.errors import CloudProviderError, InstanceNotFound, NotSupported, Throttled
 from cloudprovider.interface import InstanceMetadata
 
 ADDRESS = models.NodeAddress(type="InternalIP", address="10.0.0.1")
@@ -67,14 +67,80 @@ def test_metadata_is_asked_by_id_then_by_name():
     )
 
 
-def test_both_failures_are_told():
-    fails = {
-        "node_addresses_by_provider_id": CloudProviderError("first"),
-        "node_addresses": CloudProviderError("second"),
-    }
-    with pytest.raises(CloudProviderError, match=r"first.*second") as raised:
-        adapter(**fails).instance_metadata(NODE)
+# Upstream's words (spec/ccm-core.md 3.2.6).
+FAILURES = [
+    pytest.param(
+        ("node_addresses_by_provider_id", "node_addresses"),
+        "error fetching node by provider ID: first, and error by node name: second",
+        id="addresses",
+    ),
+    pytest.param(
+        ("instance_type_by_provider_id", "instance_type"),
+        "InstanceType: Error fetching by providerID: first Error fetching by NodeName: second",
+        id="type",
+    ),
+    pytest.param(
+        ("get_zone_by_provider_id", "get_zone_by_node_name"),
+        "failed to get zone from cloud provider: Zone: Error fetching by providerID: first"
+        " Error fetching by NodeName: second",
+        id="zone",
+    ),
+]
+
+
+class FailingZones(OldZones):
+    def __init__(self, fails):
+        self.fails = fails
+
+    def get_zone_by_provider_id(self, provider_id):
+        raise self.fails.get("get_zone_by_provider_id", CloudProviderError("x"))
+
+    def get_zone_by_node_name(self, node_name):
+        if "get_zone_by_node_name" in self.fails:
+            raise self.fails["get_zone_by_node_name"]
+        return super().get_zone_by_node_name(node_name)
+
+
+def failing(methods, first, second):
+    fails = dict(zip(methods, (first, second), strict=True))
+    return adapter(FailingZones(fails), **fails)
+
+
+@pytest.mark.parametrize(("methods", "text"), FAILURES)
+def test_both_failures_are_told(methods, text):
+    second = CloudProviderError("second", code="E2", request_id="r2")
+    with pytest.raises(CloudProviderError) as raised:
+        failing(methods, CloudProviderError("first"), second).instance_metadata(NODE)
     assert not isinstance(raised.value, InstanceNotFound)
+    assert raised.value.message == text
+    assert (raised.value.code, raised.value.request_id) == ("E2", "r2")
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["by id", "by name"])
+@pytest.mark.parametrize(("methods", "text"), FAILURES)
+def test_later_is_heard_whichever_lookup_says_it(methods, text, place):
+    says = [CloudProviderError("x"), CloudProviderError("x")]
+    says[place] = Throttled("slow", after=7)
+    with pytest.raises(CloudProviderError) as raised:
+        failing(methods, *says).instance_metadata(NODE)
+    assert raised.value.__cause__ is says[place]
+
+
+@pytest.mark.parametrize(("methods", "text"), FAILURES)
+def test_whatever_the_lookup_by_id_raises_the_name_is_asked(methods, text):
+    fails = {methods[0]: KeyError("secret")}
+    found = adapter(FailingZones(fails), **fails).instance_metadata(NODE)
+    assert (found.instance_type, found.zone) == ("small", "z1")
+    assert found.node_addresses == (ADDRESS,)
+
+
+def test_an_id_that_cannot_be_found_out_is_told():
+    error = CloudProviderError("down", code="E", request_id="r")
+    with pytest.raises(CloudProviderError) as raised:
+        adapter(instance_id=error).instance_metadata(NODE)
+    assert str(raised.value) == (
+        "failed to get instance ID from cloud provider: down (code E, request r)"
+    )
 
 
 def test_gone_by_id_and_by_name_is_not_found():

@@ -151,3 +151,44 @@ def test_components_built_inside_take_the_virtual_factory():
 
     run(main)
     assert isinstance(concurrency.current(), concurrency.RealConcurrency)
+
+
+def test_a_paused_process_does_nothing_until_it_is_resumed():
+    log = []
+
+    def main(world):
+        def work():
+            while True:
+                world.sleep(10)
+                log.append(world.monotonic())
+
+        world.start_process(work, process="p")
+        world.sleep(15)
+        world.pause("p")
+        world.sleep(30)
+        world.resume("p")
+        world.resume("p")
+        world.sleep(15)
+
+    run(main)
+    assert log == [10, 45, 55]
+
+
+def test_a_paused_process_can_be_killed():
+    log = []
+
+    def main(world):
+        def work():
+            world.sleep(10)
+            log.append("went on")
+
+        world.start_process(work, process="p")
+        world.sleep(5)
+        world.pause("p")
+        world.sleep(10)
+        world.kill("p")
+        world.resume("p")
+        world.sleep(10)
+
+    run(main)
+    assert log == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -227,3 +228,42 @@ def play() -> Callable[..., None]:
         assert not unexpected, unexpected
 
     return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """One write of the manager to the API server."""
+
+    op: str  #: ``PATCH nodes/node-1/status``
+    content_type: str
+    body: Any
+    version: str  #: resourceVersion of the object right before, if there was one
+
+
+@pytest.fixture
+def sent() -> Callable[[World], list[Sent]]:
+    """Record what the manager writes about Nodes, from now on: ``writes = sent(world)``."""
+
+    def start(world: World) -> list[Sent]:
+        found: list[Sent] = []
+        handle = world.server.handle
+
+        def recording(request: Any) -> Any:
+            path = request.path.removeprefix("/api/v1/")
+            if request.proc == "manager" and request.method != "GET" and path.startswith("nodes/"):
+                now = {node.metadata.name: node for node in world.nodes()}
+                node = now.get(path.split("/")[1])
+                found.append(
+                    Sent(
+                        op=f"{request.method} {path}",
+                        content_type=request.headers.get("content-type", ""),
+                        body=json.loads(request.body or b"null"),
+                        version=node.metadata.resource_version if node else "",
+                    )
+                )
+            return handle(request)
+
+        world.server.handle = recording
+        return found
+
+    return start

@@ -20,7 +20,7 @@ UNUSED = {"node", "service", "nodelifecycle", "route"} - source_events.started()
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_page_is_what_the_code_says(name):
-    text = (generate.REFERENCE / name).read_text(encoding="utf-8")
+    text = (generate.ROOT / name).read_text(encoding="utf-8")
     assert text == generate.PAGES[name](), f"{name} is stale: run `make docs`"
 
 
@@ -30,7 +30,7 @@ def test_a_page_is_the_same_every_time(name):
 
 
 def test_check_names_what_is_stale_and_writes_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(generate, "REFERENCE", tmp_path)
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
     assert generate.main(["--check"]) == 1
     assert "docs/reference/flags.md is stale" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

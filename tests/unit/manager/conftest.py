@@ -51,6 +51,10 @@ new_stub.flags = {  # type: ignore[attr-defined]
     "dry-run": (False, "Change nothing."),
     "zones": ((), "Zones."),
 }
+new_stub.old_flags = {  # type: ignore[attr-defined]
+    "workers": (3, "ignored", "see --concurrent-service-syncs."),
+    "simulate": (False, "refused", "it would change the cloud all the same"),
+}
 
 
 @pytest.fixture
@@ -241,4 +245,10 @@ class World:
 
 @pytest.fixture
 def world():
+    return World()
+
+
+@pytest.fixture(scope="module")
+def module_world():
+    """A world for a run that several tests look at."""
     return World()

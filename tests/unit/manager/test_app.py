@@ -1,5 +1,7 @@
 """A manager's life, from the election to the lease given back, on virtual time."""
 
+import itertools
+
 import pytest
 
 from cloudprovider.errors import CloudProviderError
@@ -196,4 +198,27 @@ def test_a_cloud_with_instances_has_both_loops_of_nodes(world):
         world.time.sleep(5)
 
     world.run(script)
+    assert world.codes == {"one": 0}
+
+
+def test_controllers_start_once_to_twice_the_interval_apart(world):
+    starts = {}
+
+    def script():
+        manager = world.start(
+            cloud=FakeCloud(), cluster_cidr=("10.0.0.0/8",), controller_start_interval=10.0
+        )
+        while len(starts) < 4 and world.time.monotonic() < 120:
+            for check in manager.health.checks("healthz"):
+                if check.name.endswith("-controller"):
+                    starts.setdefault(check.name, world.time.monotonic())
+            world.time.sleep(0.1)
+        world.stops["one"].set()
+        world.time.sleep(5)
+
+    world.run(script)
+    times = sorted(starts.values())
+    assert len(times) == 4
+    assert times[0] < 1
+    assert all(9.8 < b - a < 20.2 for a, b in itertools.pairwise(times))
     assert world.codes == {"one": 0}

@@ -47,8 +47,8 @@ def test_the_arguments_of_document_1_start(stub, files):
     assert options.use_service_account_credentials
     assert options.v == 5
     texts = "\n".join(asked.warnings)
-    assert "--address is deprecated" in texts
-    assert "--allow-untagged-cloud is deprecated" in texts
+    assert "--address has been deprecated" in texts
+    assert "--allow-untagged-cloud has been deprecated" in texts
     assert "quotes" in texts
 
 
@@ -75,7 +75,7 @@ def test_the_manifest_of_alibabas_old_release_starts(stub, files):
 
 def test_strict_flags_refuse_what_is_old(stub, files):
     found = problems([*shlex.split(D1), *files, "--strict-flags"])
-    assert any("--address is deprecated" in text for text in found)
+    assert any("--address has been deprecated" in text for text in found)
 
 
 def test_an_unknown_provider_lists_those_installed(stub):

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from cloudprovider_manager.compound_values import SWITCHES
 from cloudprovider_manager.flags import FlagError, Status, declared, flag, parse, usage
-from cloudprovider_manager.values import BOOL, LIST, PAIRS, TEXT, duration, integer
+from cloudprovider_manager.values import BOOL, LIST, TEXT, duration, integer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,7 @@ class Sample:
     leader_elect: bool = flag(True, BOOL, "A switch.", group="One")
     period: float = flag(10.0, duration(1), "A time.", group="One", aliases=("perod",))
     controllers: tuple[str, ...] = flag(("*",), LIST, "Names.", group="Two")
-    gates: tuple[tuple[str, str], ...] = flag((), PAIRS, "Gates.", group="Two")
+    gates: tuple[tuple[str, str], ...] = flag((), SWITCHES, "Gates.", group="Two")
     v: int = flag(0, integer(0, 10), "Verbosity.", group="Two", short="v")
     address: str = flag(
         "", TEXT, "Old.", group="Two", status=Status.DEPRECATED, note="see --name-of-it instead."
@@ -44,7 +45,7 @@ KNOWN = declared(Sample)
         (["--controllers="], {"controllers": ()}),
         (
             ["--gates=A=true", "--gates=B=false,C=1"],
-            {"gates": (("A", "true"), ("B", "false"), ("C", "1"))},
+            {"gates": (("A", "true"), ("B", "false"), ("C", "true"))},
         ),
         (["--v=5"], {"v": 5}),
         (["-v", "5"], {"v": 5}),
@@ -103,7 +104,7 @@ def test_a_long_bad_value_is_cut():
 def test_a_deprecated_flag_works_with_one_warning():
     parsed = parse(["--address=1", "--address=2"], KNOWN)
     assert parsed.values == {"address": "2"}
-    assert parsed.warnings == ("flag --address is deprecated: see --name-of-it instead.",)
+    assert parsed.warnings == ("Flag --address has been deprecated, see --name-of-it instead.",)
 
 
 def test_a_deprecated_flag_is_refused_when_strict():

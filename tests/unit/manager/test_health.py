@@ -75,6 +75,9 @@ def test_a_check_of_the_same_name_is_replaced():
     assert made.report("healthz") == (200, "ok")
 
 
+# -- observers -----------------------------------------------------------------------------------
+
+
 def test_every_result_of_a_report_is_told():
     told = []
     made = Health(observe=lambda *result: told.append(result))

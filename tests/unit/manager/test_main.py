@@ -2,9 +2,9 @@
 
 import pytest
 
+from cloudprovider_manager import command
 from cloudprovider_manager.main import main
-from cloudprovider_manager.options import Options
-from cloudprovider_manager.ports import configz, version_info
+from cloudprovider_manager.release import version_info
 
 
 def test_help_is_printed(capsys):
@@ -15,6 +15,23 @@ def test_help_is_printed(capsys):
 def test_the_version_is_printed(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("cloud-controller-manager v")
+
+
+def test_the_raw_version_has_all_that_belongs_to_it(capsys):
+    assert main(["--version=raw"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{key}: {value}" for key, value in version_info().items()]
+
+
+@pytest.mark.parametrize("argument", ["--version=v1.30.0", "--version=1"])
+def test_the_version_cannot_be_changed(capsys, argument):
+    assert main([argument]) == (0 if argument == "--version=1" else 1)
+    error = capsys.readouterr().err
+    assert ("the version that is reported cannot be changed" in error) is ("v1" in argument)
+
+
+def test_a_version_that_is_not_asked_for_starts_the_manager(stub):
+    assert command.read(["--cloud-provider=stub", "--version=false"]).options.version == ""
 
 
 @pytest.mark.parametrize(
@@ -32,14 +49,6 @@ def test_each_fault_is_one_line_and_the_exit_code_is_1(capsys, arguments, lines)
     for line, start in zip(printed, lines, strict=False):
         assert line.startswith(start)
     assert printed[-1] == "See cloud-controller-manager --help."
-
-
-def test_configz_shows_every_flag_in_force():
-    shown = configz(Options(cloud_provider="x", cluster_cidr=("10.0.0.0/8",)))
-    config = shown["cloudcontrollermanager.config.k8s.io"]
-    assert config["kind"] == "CloudControllerManagerConfiguration"
-    assert config["flags"]["cluster-cidr"] == "10.0.0.0/8"
-    assert config["flags"]["leader-elect"] == "true"
 
 
 def test_version_info_has_kubernetes_fields():

@@ -39,6 +39,14 @@ def test_the_defaults_with_a_provider_are_fine():
             "renewDeadline must be greater than retryPeriod*JitterFactor",
         ),
         ({"leader_elect_resource_name": ""}, "--leader-elect-resource-name cannot be empty"),
+        (
+            {"leader_elect_resource_name": "A lease"},
+            "--leader-elect-resource-name='A lease': not a",
+        ),
+        ({"leader_elect_resource_namespace": "a.b"}, "--leader-elect-resource-namespace=a.b: not "),
+        ({"min_resync_period": 5.0}, "--min-resync-period=5s: too small; accepted: 0s, or at le"),
+        ({"webhooks": ("x",)}, '"x" is not in the list of known webhooks'),
+        ({"feature_gates": (("AllAplha", "true"),)}, "did you mean AllAlpha?"),
         ({"tls_private_key_file": __file__}, "belong together"),
         (
             {"tls_cipher_suites": ("TLS_NONE",)},
@@ -79,6 +87,35 @@ def test_a_fault_names_the_flag(fields, text):
     assert len(found) == 1
     assert text in found[0]
     assert "accepted: " in found[0]
+
+
+@pytest.mark.parametrize("name", ["ccm", "my.lease", "a" * 253, "x-1"])
+def test_names_that_the_api_server_takes_are_taken(name):
+    assert validation.problems(options(leader_elect_resource_name=name)) == []
+
+
+def test_faults_come_in_upstreams_order():
+    found = validation.problems(
+        options(
+            cloud_provider="",
+            webhooks=("x",),
+            port=10258,
+            controllers=("x",),
+            leader_elect_lease_duration=5.0,
+            cluster_name="",
+            feature_gates=(("x", "true"),),
+        )
+    )
+    flags = [text.split("=")[0].split(" ")[0] for text in found]
+    assert flags == [
+        "--feature-gates",
+        "--leader-elect-lease-duration",
+        "--controllers",
+        "--cluster-name",
+        "--port",
+        "--webhooks",
+        "--cloud-provider",
+    ]
 
 
 def test_election_times_do_not_matter_without_election():
@@ -142,6 +179,14 @@ def test_routes_are_managed_only_where_the_range_is_known(fields, managed):
         ({"leader_elect_resource_lock": "configmaps"}, "Stop every older manager first"),
         ({"leader_elect": False}, "only one manager"),
         ({"feature_gates": (("ServiceNodeExclusion", "true"),)}, "the gate is gone"),
+        ({"feature_gates": (("RemoteRequestHeaderUID", "true"),)}, "a gate of API servers"),
+        ({"feature_gates": (("CloudControllerManagerWebhook", "true"),)}, "no admission webhooks"),
+        (
+            {"feature_gates": (("CloudControllerManagerWatchBasedRoutesReconciliation", "false"),)},
+            "routes follow the watch of nodes always",
+        ),
+        ({"log_json_info_buffer_size": 1, "logging_format": "json"}, "has no effect without"),
+        ({"controllers": ("*", "nlb")}, "load balancers of every kind are the service"),
     ],
 )
 def test_traps_of_the_user_documents_are_warned_about(fields, text):
@@ -158,4 +203,22 @@ def test_a_world_readable_cloud_config_is_warned_about(tmp_path):
     chosen = options(cloud_config=str(path), configure_cloud_routes=False)
     assert any("mode 0600" in text for text in validation.warnings(chosen))
     path.chmod(0o600)
+    assert validation.warnings(chosen) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "value"),
+    [
+        ("AllAlpha", "true"),
+        ("ContextualLogging", "false"),
+        ("LoggingAlphaOptions", "true"),
+        ("CloudControllerManagerWatchBasedRoutesReconciliation", "true"),
+        ("ControllerManagerReleaseLeaderElectionLockOnExit", "true"),
+        ("CloudControllerManagerWebhook", "false"),
+        ("NativeHistograms", "false"),
+    ],
+)
+def test_a_gate_that_asks_for_what_is_so_anyway_is_accepted_silently(gate, value):
+    chosen = options(configure_cloud_routes=False, feature_gates=((gate, value),))
+    assert validation.problems(chosen) == []
     assert validation.warnings(chosen) == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudprovider_manager import values
+from cloudprovider_manager import compound_values, values
 from cloudprovider_manager.values import BadValue
 
 
@@ -134,11 +134,47 @@ def test_what_is_no_url_is_refused(text):
         (values.number(), "x"),
         (values.duration(1), "500ms"),
         (values.ADDRESS, "localhost"),
-        (values.PAIRS, "a"),
+        (compound_values.SWITCHES, "a"),
         (values.TEXT, "a\0b"),
         (values.choice("a", "b"), "c"),
     ],
 )
 def test_values_outside_what_a_kind_accepts_are_refused(kind, text):
+    with pytest.raises(BadValue):
+        kind.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"),
+    [
+        ("0", 0, "0"),
+        ("512", 512, "512"),
+        ("512Ki", 524288, "512Ki"),
+        ("1M", 1000000, "1000000"),
+        ("1.5Ki", 1536, "1536"),
+        ("2Gi", 2147483648, "2Gi"),
+    ],
+)
+def test_amounts_of_bytes(text, value, shown):
+    assert compound_values.QUANTITY.parse(text) == value
+    assert compound_values.QUANTITY.format(value) == shown
+    assert compound_values.QUANTITY.parse(shown) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (compound_values.QUANTITY, "1KB"),
+        (compound_values.QUANTITY, "-1"),
+        (compound_values.QUANTITY, ""),
+        (compound_values.LEVELS, "elector"),
+        (compound_values.LEVELS, "elector=high"),
+        (compound_values.LEVELS, "=4"),
+        (compound_values.NUMBERS, "1,x"),
+        (compound_values.REPEATED, ""),
+        (compound_values.SWITCHES, "A=2"),
+    ],
+)
+def test_compound_values_that_are_refused(kind, text):
     with pytest.raises(BadValue):
         kind.parse(text)

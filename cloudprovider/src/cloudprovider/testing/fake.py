@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from cloudprovider.concurrency import Concurrency, Event
@@ -33,6 +33,7 @@ from cloudprovider.interface import (
     Route,
     Routes,
     StateOutcome,
+    Survey,
 )
 from cloudprovider.models import (
     LoadBalancerIngress,
@@ -94,7 +95,11 @@ class FakeCloud(CallRecorder, Interface):
         self.balancers: dict[str, FakeBalancer] = {}  #: by UID of the Service
         self.instances: dict[str, FakeInstance] = {}  #: by node name
         self.route_table: list[Route] = []
+        self.classes: tuple[str, ...] = ()  #: load balancer classes that mean this cloud
+        self.mark = ""  #: the label that it takes for its own on a Service; empty = none
         self.initialized = False
+        #: Whether it can tell cheaply what changed. Recorded as one call if it can.
+        self.surveys = False
         self._load_balancer = FakeLoadBalancer(self) if load_balancer else None
         self._instances_v2 = FakeInstances(self) if instances else None
         self._routes = FakeRoutes(self) if routes else None
@@ -116,6 +121,12 @@ class FakeCloud(CallRecorder, Interface):
 
     def routes(self) -> Routes | None:
         return self._routes
+
+    def load_balancer_classes(self) -> Collection[str]:
+        return self.classes
+
+    def claims_service(self, service: Service) -> bool:
+        return bool(self.mark) and self.mark in (service.metadata.labels or {})
 
     def add_instance(
         self,
@@ -158,6 +169,7 @@ class FakeLoadBalancer(LoadBalancer):
 
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
+        self._left: dict[str, tuple[str, ...]] = {}  # backends by UID, as the last call left them
 
     def get_load_balancer(self, cluster_name: str, service: Service) -> LoadBalancerStatus | None:  # noqa: ARG002
         def effect() -> LoadBalancerStatus | None:
@@ -186,6 +198,7 @@ class FakeLoadBalancer(LoadBalancer):
             elif (found.nodes, _facts(found.service)) != (names, _facts(service)):
                 found.service, found.nodes = service, names
                 self._cloud.writes += 1
+            self._left[service.metadata.uid] = names
             return found.status
 
         return self._perform("ensure_load_balancer", service, names, effect)
@@ -205,15 +218,34 @@ class FakeLoadBalancer(LoadBalancer):
             if found.nodes != names:
                 found.nodes = names
                 self._cloud.writes += 1
+            self._left[service.metadata.uid] = names
 
         self._perform("update_load_balancer", service, names, effect)
 
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:  # noqa: ARG002
         def effect() -> None:
+            self._left.pop(service.metadata.uid, None)
             if self._cloud.balancers.pop(service.metadata.uid, None) is not None:
                 self._cloud.writes += 1
 
         self._perform("ensure_load_balancer_deleted", service, (), effect)
+
+    def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:
+        if not self._cloud.surveys:
+            return None
+
+        def effect() -> Survey:
+            balancers = self._cloud.balancers
+            drifted = {
+                uid: "it is gone" if uid not in balancers else "its backends were changed"
+                for uid, nodes in self._left.items()
+                if uid not in balancers or balancers[uid].nodes != nodes
+            }
+            uids = {service.metadata.uid for service in services}
+            orphans = {uid: item.service.key for uid, item in balancers.items() if uid not in uids}
+            return Survey(drifted, orphans)
+
+        return self._cloud.perform(FakeCall("survey", cluster_name), effect)
 
     def _perform(
         self, method: str, service: Service, nodes: tuple[str, ...], effect: Callable[[], _T]

@@ -7,17 +7,19 @@ is drawn at random instead of in turn, which explores other interleavings, repea
 Threads belong to a *process* (the one that started them, or a new one by
 :meth:`VirtualConcurrency.start_process`). :meth:`VirtualConcurrency.kill` stops a process as
 SIGKILL would: none of its threads ever runs again, no ``finally`` has an effect.
+:meth:`VirtualConcurrency.pause` and :meth:`VirtualConcurrency.resume` are SIGSTOP and SIGCONT.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import heapq
 import itertools
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import greenlet
 
@@ -69,6 +71,8 @@ class Task:
         finally:
             self.done = True
             self.wake_joiners()
+            if self.error is None:
+                self._hub.forget(self)
 
     def wake_joiners(self) -> None:
         for joiner in self._joiners:
@@ -102,8 +106,14 @@ class VirtualConcurrency(concurrency.Concurrency):
         self._timers: list[tuple[float, int, int, Task]] = []
         self._sequence = itertools.count()
         self._ids = random.Random(f"ids-{seed}")  # noqa: S311 - must repeat
-        self._tasks: list[Task] = []
+        #: All that have not ended, and those that ended with an error; a dict for its order.
+        self._tasks: dict[Task, None] = {}
         self._current: Task | None = None
+        self._skew: dict[str, float] = {}  # of a process's wall clock, in seconds
+        self._behind: dict[str, float] = {}  # what its monotonic clock missed while suspended
+        self._serving = 0
+        #: Processes that are paused, with their threads that could run.
+        self._paused: dict[str, list[Task]] = {}
         self.hub_greenlet: greenlet.greenlet = greenlet.getcurrent()
         self.steps = 0
 
@@ -140,15 +150,20 @@ class VirtualConcurrency(concurrency.Concurrency):
                 self._now = max(self._now, when)
                 task.timed_out = True
                 self.make_ready(task)
-        task = self._next()
+        task = self.choose()
         task.queued = False
         if not task.is_alive():
+            return
+        if task.process in self._paused:
+            task.queued = True
+            self._paused[task.process].append(task)
             return
         self._current = task
         task.greenlet.switch()
         self._current = None
 
-    def _next(self) -> Task:
+    def choose(self) -> Task:
+        """Take the thread that runs next out of those that can; at least one can."""
         if self._schedule is None or len(self._ready) == 1:
             return self._ready.popleft()
         self._ready.rotate(-self._schedule.randrange(len(self._ready)))
@@ -158,7 +173,7 @@ class VirtualConcurrency(concurrency.Concurrency):
         """Unwind every thread that is still there, without letting it do anything more."""
         for task in self._tasks:
             task.killed = True
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             if task.greenlet and not task.greenlet.dead:
                 self._current = task
                 task.greenlet.throw(Killed())
@@ -193,6 +208,47 @@ class VirtualConcurrency(concurrency.Concurrency):
             self.hub_greenlet.switch()
             raise Killed
 
+    def pause(self, process: str) -> None:
+        """Let no thread of ``process``, which is not the caller's, go on; time does."""
+        self._paused.setdefault(process, [])
+
+    def resume(self, process: str) -> None:
+        """Let a paused process go on; no error if it is not paused."""
+        self._ready.extend(self._paused.pop(process, []))
+
+    def suspend(self, process: str, seconds: float) -> None:
+        """Pause ``process`` as a suspended machine is: its monotonic clock does not see it."""
+        self.pause(process)
+
+        def wake() -> None:
+            self.sleep(seconds)
+            self._behind[process] = self._behind.get(process, 0.0) + seconds
+            self.resume(process)
+
+        self._spawn(wake, name="wake", process=f"{process}-machine")
+
+    def skew(self, process: str, seconds: float) -> None:
+        """The wall clock of ``process`` jumps, ahead or back."""
+        self._skew[process] = self._skew.get(process, 0.0) + seconds
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """What runs inside is a server, in the thread of its caller: clocks are right."""
+        self._serving += 1
+        try:
+            yield
+        finally:
+            self._serving -= 1
+
+    def elapsed(self) -> float:
+        """Seconds since the start, whatever the clocks of processes show."""
+        return self._now
+
+    def _off(self, clocks: dict[str, float]) -> float:
+        if not clocks or self._serving or self._current is None:
+            return 0.0
+        return clocks.get(self._current.process, 0.0)
+
     def threads(self, process: str) -> list[str]:
         """Names of the threads of ``process`` that are alive."""
         return [task.name for task in self._tasks if task.process == process and task.is_alive()]
@@ -203,9 +259,13 @@ class VirtualConcurrency(concurrency.Concurrency):
 
     def _spawn(self, target: Callable[[], None], *, name: str, process: str) -> Task:
         task = Task(self, target, name, process)
-        self._tasks.append(task)
+        self._tasks[task] = None
         self.make_ready(task)
         return task
+
+    def forget(self, task: Task) -> None:
+        """A thread ended in order."""
+        self._tasks.pop(task, None)
 
     # -- blocking, for the primitives ------------------------------------------------------
 
@@ -226,6 +286,28 @@ class VirtualConcurrency(concurrency.Concurrency):
             task.queued = True
             self._ready.append(task)
 
+    def switch_point(self) -> None:
+        """Called by the primitives where another thread could go on; here none does."""
+
+    def ready(self) -> Sequence[Task]:
+        """The threads that can run, the running one left out."""
+        return self._ready
+
+    def others_ready(self) -> bool:
+        """Whether any other thread can run now."""
+        return bool(self._ready)
+
+    def take(self, task: Task) -> None:
+        """Take ``task`` out of the threads that can run."""
+        self._ready.remove(task)
+
+    def give_way(self) -> None:
+        """Let another thread run; the calling one is ready, and goes on when it is chosen."""
+        task = self.current_task()
+        self.hub_greenlet.switch()
+        if task.killed:
+            raise Killed
+
     def block(self, timeout: float | None) -> bool:
         """Give way until :meth:`make_ready`; False when ``timeout`` seconds passed first."""
         task = self.current_task()
@@ -243,10 +325,10 @@ class VirtualConcurrency(concurrency.Concurrency):
     # -- Concurrency -----------------------------------------------------------------------
 
     def now(self) -> datetime.datetime:
-        return _EPOCH + datetime.timedelta(seconds=self._now)
+        return _EPOCH + datetime.timedelta(seconds=self._now + self._off(self._skew))
 
     def monotonic(self) -> float:
-        return self._now
+        return self._now - self._off(self._behind)
 
     def sleep(self, seconds: float) -> None:
         self.block(seconds)

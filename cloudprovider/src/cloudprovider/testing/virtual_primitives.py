@@ -30,6 +30,7 @@ class VirtualLock:
         return self._hub.running()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        self._hub.switch_point()
         me = self._me()
         if me is not None and me.killed:
             raise Killed
@@ -59,6 +60,10 @@ class VirtualLock:
         if self._depth:
             return
         self._owner = None
+        self._wake_next()
+        self._hub.switch_point()
+
+    def _wake_next(self) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if waiter.is_alive():
@@ -77,9 +82,14 @@ class VirtualLock:
         self.release()
 
     def release_all(self) -> int:
-        """Let go at any depth; returns the depth for :meth:`restore`."""
-        depth, self._depth = self._depth, 1
-        self.release()
+        """Let go at any depth, which is returned for :meth:`restore`.
+
+        No switch point: to let go and to wait is one step.
+        """
+        if self._owner is not self._me():
+            raise RuntimeError("wait on a condition whose lock this thread does not hold")
+        depth, self._depth, self._owner = self._depth, 0, None
+        self._wake_next()
         return depth
 
     def restore(self, depth: int) -> None:
@@ -143,13 +153,16 @@ class VirtualEvent:
     """A flag that threads wait for."""
 
     def __init__(self, hub: VirtualConcurrency) -> None:
+        self._hub = hub
         self._set = False
         self._condition = VirtualCondition(hub, VirtualLock(hub, reentrant=True))
 
     def is_set(self) -> bool:
+        self._hub.switch_point()
         return self._set
 
     def set(self) -> None:
+        self._hub.switch_point()
         self._set = True
         self._condition.notify_all()
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import re
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 import tenacity
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import CloudProviderError, Throttled
@@ -85,7 +86,8 @@ class Budget:
     """The calls that one API may take: additive increase, multiplicative decrease (AIMD).
 
     Callers are served in the order in which they ask. A refusal for rate halves the rate and
-    pauses everyone; many refusals of calls that were in flight together count once.
+    pauses everyone, those too who wait for their turn already: they queue anew. Many refusals of
+    calls that were in flight together count once.
     """
 
     def __init__(self, rate: Rate, *, concurrency: Concurrency | None = None) -> None:
@@ -97,6 +99,8 @@ class Budget:
         self._updated = self._concurrency.monotonic()
         self._paused_until = self._updated
         self._refusals = 0
+        #: Counts pauses: who was given a turn before one has lost it.
+        self._pauses = 0
 
     @property
     def rate(self) -> float:
@@ -114,15 +118,25 @@ class Budget:
             Throttled: it would take longer than ``limit``; nothing was taken from the budget.
 
         """
-        with self._lock:
-            now = self._refill()
-            wait = max(0.0, (1.0 - self._tokens) / self._rate, self._paused_until - now)
-            if wait > limit:
-                raise Throttled("the budget for this API is used up", after=wait)
-            self._tokens -= 1.0
-        if wait > 0.0:
+        waited = 0.0
+        while True:
+            with self._lock:
+                wait, pauses = self._wait(), self._pauses
+                if waited + wait > limit:
+                    raise Throttled("the budget for this API is used up", after=wait)
+                self._tokens -= 1.0
+            if wait <= 0.0:
+                return waited
             (sleep or self._concurrency.sleep)(wait)
-        return wait
+            waited += wait
+            with self._lock:
+                if pauses == self._pauses:
+                    return waited
+
+    def _wait(self) -> float:
+        now = self._refill()
+        pause = max(0.0, self._paused_until - now)
+        return pause + max(0.0, (1.0 - self._tokens) / self._rate)
 
     def throttled(self, after: float | None = None) -> None:
         """The cloud refused a call for rate, and asked to wait ``after`` seconds if not None."""
@@ -135,7 +149,8 @@ class Budget:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._refusals)
             self._refusals += 1
             self._rate = max(self._limits.floor, self._rate / 2.0)
-            self._tokens = min(self._tokens, 1.0)
+            self._tokens = 1.0  # for whoever goes first after the pause
+            self._pauses += 1
             self._paused_until = now + (pause if after is None else after)
 
     def succeeded(self) -> None:
@@ -146,11 +161,12 @@ class Budget:
 
     def _refill(self) -> float:
         now = self._concurrency.monotonic()
-        passed, self._updated = now - self._updated, now
-        self._tokens = min(self._limits.burst, self._tokens + passed * self._rate)
-        if now > self._paused_until:
-            gained = min(passed, now - self._paused_until) * self._limits.recover
-            self._rate = min(self._limits.per_second, self._rate + gained)
+        # A pause adds nothing: those who wait for its end must not all go at once then.
+        counted = max(0.0, now - max(self._updated, self._paused_until))
+        self._updated = now
+        self._tokens = min(self._limits.burst, self._tokens + counted * self._rate)
+        gained = counted * self._limits.recover
+        self._rate = min(self._limits.per_second, self._rate + gained)
         return now
 
 
@@ -237,6 +253,9 @@ def interruptible_sleep(stop: Event) -> Callable[[float], None]:
 
 # -- metrics ---------------------------------------------------------------------------------
 
+#: Different codes that metrics show; further ones are counted as ``other``.
+MOST_CODES = 200
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -257,12 +276,41 @@ class CallMetrics:
             ["provider", "service", "action"],
             registry=registry,
         )
+        self._throttled = Counter(
+            "cloudprovider_api_throttled",
+            "Attempts that a cloud refused because there were too many",
+            ["provider", "service", "action"],
+            registry=registry,
+        )
+        self._rate = Gauge(
+            "cloudprovider_api_budget_rate",
+            "Calls per second that the budget allowed at the last call; throttling lowers it",
+            ["provider", "service", "action"],
+            registry=registry,
+        )
+        self._codes: set[str] = set()
 
     def observe(
         self, provider: str, service: str, action: str, *, code: str, seconds: float
     ) -> None:
         """One attempt took ``seconds``; ``code`` is ``ok`` or the cloud's error code."""
-        self._duration.labels(provider, service, action, code).observe(seconds)
+        self._duration.labels(provider, service, action, self._bounded(code)).observe(seconds)
+
+    def budget(self, provider: str, service: str, action: str, budget: Budget) -> None:
+        """``budget`` gave leave to call, or was told of a refusal."""
+        self._rate.labels(provider, service, action).set(budget.rate)
+
+    def throttled(self, provider: str, service: str, action: str) -> None:
+        """A call was refused because there were too many."""
+        self._throttled.labels(provider, service, action).inc()
+
+    def _bounded(self, code: str) -> str:
+        """``code``, or ``other``: a server must not fill the memory with codes it makes up."""
+        if code not in self._codes:
+            if len(self._codes) >= MOST_CODES or not _CODE.fullmatch(code):
+                return "other"
+            self._codes.add(code)
+        return code
 
     def waited(self, provider: str, service: str, action: str, seconds: float) -> None:
         """A call waited ``seconds`` for its budget."""

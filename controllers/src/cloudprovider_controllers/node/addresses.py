@@ -21,8 +21,11 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 def parse_ip(text: str) -> IPAddress | None:
     """``text`` as an address, or None. Leading zeros in IPv4 octets are tolerated, as in Go.
 
-    An IPv4 address written as IPv6 (``::ffff:10.0.0.1``) is the IPv4 address.
+    An IPv4 address written as IPv6 (``::ffff:10.0.0.1``) is the IPv4 address. One with a zone
+    (``fe80::1%eth0``) is none: it means something on one machine only.
     """
+    if "%" in text:
+        return None
     octets = text.split(".")
     if len(octets) == 4 and all(octet.isascii() and octet.isdigit() for octet in octets):
         text = ".".join(octet.lstrip("0") or "0" for octet in octets)

@@ -16,6 +16,7 @@ from cloudprovider.concurrency import Event, Thread, current
 from cloudprovider.interface import InstancesV2
 from cloudprovider.legacy import InstancesAdapter
 from cloudprovider.models import Node
+from cloudprovider.owners import PROVIDER_LABEL, recorded
 from cloudprovider_controllers.context import (
     ControllerContext,
     Running,
@@ -24,13 +25,15 @@ from cloudprovider_controllers.context import (
 )
 from cloudprovider_controllers.node.api import NodeApi
 from cloudprovider_controllers.node.decisions import (
-    is_foreign,
+    identity,
+    identity_changed,
     is_uninitialized,
     needs_work,
     work_changed,
 )
+from cloudprovider_controllers.node.disputes import Disputes
 from cloudprovider_controllers.node.initializer import Initializer
-from cloudprovider_controllers.node.lookup import claims, metadata_of
+from cloudprovider_controllers.node.lookup import Askers, metadata_of
 from cloudprovider_controllers.node.metrics import NodeMetrics
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.node.refresher import Refresher
@@ -81,15 +84,21 @@ class NodeController:
         client = context.client_builder.client(COMPONENT)
         self._api = NodeApi(client, write_guard(context, stop), concurrency)
         self._recorder = context.recorder_factory(NAME)
+        self._metrics = NodeMetrics(context.registry, context.provider)
+        self._disputes = Disputes(context.cloud, self._recorder, self._metrics)
         self._initializer = Initializer(
             api=self._api,
             recorder=self._recorder,
-            metrics=NodeMetrics(context.registry),
+            metrics=self._metrics,
             needs_provider_id=not isinstance(instances, InstancesAdapter),
             concurrency=concurrency,
+            asked=self._asked,
         )
-        self._refresher = Refresher(self._api, instances)
-        self._refreshing_since: float | None = None
+        syncs = context.options.concurrent_node_syncs
+        self._refreshers = context.options.concurrent_node_status_updates or syncs
+        self._askers = Askers(syncs, concurrency)
+        self._refresher = Refresher(self._api, instances, Askers(self._refreshers, concurrency))
+        self._progress = context.loop("node-status")
         self._threads: dict[str, Thread] = {}
 
     # -- life ------------------------------------------------------------------------------
@@ -107,8 +116,7 @@ class NodeController:
         if self._stop.is_set():
             return True
         limit = self._options.stuck_after
-        since = self._refreshing_since
-        slow = since is not None and self._concurrency.monotonic() - since > limit
+        slow = self._progress.running() > limit
         stuck = max(self.queue.processing().values(), default=0.0) > limit
         alive = all(thread.is_alive() for thread in list(self._threads.values()))
         return alive and not (slow or stuck)
@@ -133,16 +141,20 @@ class NodeController:
     # -- what queues a node ----------------------------------------------------------------
 
     def _on_add(self, node: Node, initial: bool) -> None:  # noqa: ARG002 - the informer's
+        self._disputes.look_at(node)
         if needs_work(node):
             self.queue.add(node.key)
 
     def _on_update(self, old: Node, new: Node) -> None:
+        if identity_changed(old, new):
+            self._disputes.look_at(new)
         if work_changed(old, new):
             self.queue.add(new.key)
 
     def _on_delete(self, node: Node) -> None:
         self.queue.forget(node.key)
         self._initializer.forget(node.key)
+        self._disputes.forget(node)
 
     # -- batches ---------------------------------------------------------------------------
 
@@ -165,17 +177,19 @@ class NodeController:
         """Ask about the batch at once, then write each node's result on its own."""
         nodes = [node for key in batch if (node := self._nodes.store.get(key))]
         waiting = [node for node in nodes if is_uninitialized(node) and not self._foreign(node)]
-        outcomes = metadata_of(self._instances, waiting)
+        asked = {node.key: identity(node) for node in waiting}
+        outcomes = metadata_of(self._instances, waiting, self._askers)
 
         def reconcile(key: str) -> Result | None:
             node = self._nodes.store.get(key)
             if node is None or self._foreign(node):
                 return None
             try:
-                if key in outcomes:
+                if asked.get(key) == identity(node):
                     return self._initializer.finish(node, outcomes[key])
                 if is_uninitialized(node):
-                    return Result(after=self._options.node_batch_window)  # tainted meanwhile
+                    # Tainted meanwhile, or another one now: the answer may be about its namesake.
+                    return Result(after=self._options.node_batch_window)
                 self._refresher.copy_labels(node)
             except WritesStopped:
                 return Result(after=1.0)
@@ -193,18 +207,32 @@ class NodeController:
         )
 
     def _foreign(self, node: Node) -> bool:
-        return is_foreign(node, claimed=claims(self._context.cloud.claims_node, node))
+        return not self._context.cloud.node_owner(node).name
+
+    def _asked(self, node: Node) -> str:
+        """Who was asked about ``node``, for its event, where there are several."""
+        if not self._context.provider:
+            return ""
+        who = f" from provider {self._context.provider}"
+        if recorded(node) or self._context.cloud.node_owner(node).proven:
+            return who
+        return (
+            f"{who} (the default one; without providerID and label {PROVIDER_LABEL} no other is"
+            " asked)"
+        )
 
     # -- the status loop -------------------------------------------------------------------
 
     def _refresh_periodically(self) -> None:
         while not self._stop.is_set():
-            self._refreshing_since = self._concurrency.monotonic()
+            self._progress.begin()
+            succeeded = False
             try:
                 self.refresh()
+                succeeded = True
             except Exception:
                 logger.exception("addresses and labels of nodes could not be refreshed")
-            self._refreshing_since = None
+            self._progress.end(succeeded=succeeded)
             self._stop.wait(self._options.node_status_update_frequency)
 
     def refresh(self) -> None:
@@ -219,8 +247,7 @@ class NodeController:
         for_each(
             changes,
             self._refresher.apply,
-            workers=self._options.concurrent_node_status_updates
-            or self._options.concurrent_node_syncs,
+            workers=self._refreshers,
             name="node-status-worker",
             concurrency=self._concurrency,
         )

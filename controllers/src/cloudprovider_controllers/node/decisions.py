@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration
-from cloudprovider.interface import InstanceMetadata
+from cloudprovider.interface import InstanceMetadata, MetadataOutcome
 from cloudprovider.models import Node, Taint
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.node.addresses import (
     PROVIDED_NODE_IP,
     filter_by_node_ip,
@@ -50,6 +51,11 @@ def is_uninitialized(node: Node) -> bool:
     return has_taint(node, UNINITIALIZED)
 
 
+def identity(node: Node) -> tuple[str, str]:
+    """What an answer of the cloud is about: a Node of this UID, with this provider id."""
+    return node.metadata.uid, node.spec.provider_id or ""
+
+
 def stable_label_changes(node: Node) -> dict[str, str]:
     """The stable labels to set so that they equal their beta forms (3.2.5)."""
     labels = node.metadata.labels or {}
@@ -75,11 +81,19 @@ def work_changed(old: Node, new: Node) -> bool:
     return _inputs(old) != _inputs(new) or stable_label_changes(old) != stable_label_changes(new)
 
 
+def identity_changed(old: Node, new: Node) -> bool:
+    """Whether an update of a Node may change whose it is."""
+    return (old.spec.provider_id, old.metadata.labels) != (
+        new.spec.provider_id,
+        new.metadata.labels,
+    )
+
+
 def _inputs(node: Node) -> tuple[object, ...]:
     meta = node.metadata
     addresses = node.status.addresses
     identity = (meta.uid, node.spec.provider_id, is_uninitialized(node))
-    return (*identity, provided_node_ip(node), addresses)
+    return (*identity, recorded(node), provided_node_ip(node), addresses)
 
 
 def split_labels(
@@ -121,25 +135,23 @@ class Initialization:
     kept_labels: Sequence[str] = ()  #: left as the node has them
 
 
-def initialization(
-    node: Node, metadata: InstanceMetadata, *, needs_provider_id: bool = True
-) -> Initialization:
-    """How to initialise ``node`` with ``metadata`` (3.2.3).
+def with_provider_id(node: Node, metadata: InstanceMetadata) -> MetadataOutcome:
+    """``metadata``, or the error that neither it nor ``node`` has a provider id (3.2.6)."""
+    if node.spec.provider_id or metadata.provider_id:
+        return metadata
+    name = node.metadata.name
+    return CloudProviderError(f"cloud provider does not set node provider ID for node {name}")
 
-    Args:
-        node: The uninitialised node.
-        metadata: What the cloud knows about its instance.
-        needs_provider_id: False for a cloud of the old interface that has no instance ids.
+
+def initialization(node: Node, metadata: InstanceMetadata) -> Initialization:
+    """How to initialise ``node``, which is not, with ``metadata`` of its instance (3.2.3).
 
     Raises:
         InvalidConfiguration: the annotation with the kubelet's address cannot be read, or the
             cloud does not know that address.
-        CloudProviderError: neither the node nor the cloud has a provider id.
 
     """
     name = node.metadata.name
-    if needs_provider_id and not (node.spec.provider_id or metadata.provider_id):
-        raise CloudProviderError(f"cloud provider does not set node provider ID for node {name}")
     provided = provided_node_ip(node)
     if provided is not None:
         try:
@@ -168,20 +180,11 @@ def initialization(
 
 
 def refreshed_labels(node: Node, metadata: InstanceMetadata) -> dict[str, str]:
-    """Labels of an initialised node that the cloud contradicts.
+    """Labels of an initialised node that the cloud contradicts: type, zone and region.
 
-    The instance type changes when an instance is resized, so it is set anew. Zone and region are
-    only filled in where missing: volumes are bound to what the node says.
+    An instance is resized, or moves to another zone and its disks with it: the scheduler would
+    place Pods by what is no longer true. What the cloud does not know is left alone.
     """
     present = node.metadata.labels or {}
-    return {
-        key: value
-        for key, value in cloud_labels(metadata).items()
-        if (key in (INSTANCE_TYPE, BETA_INSTANCE_TYPE) and present.get(key) != value)
-        or key not in present
-    }
-
-
-def is_foreign(node: Node, *, claimed: bool) -> bool:
-    """Whether ``node`` belongs to another provider: it has a provider id and nobody claims it."""
-    return bool(node.spec.provider_id) and not claimed
+    wanted = cloud_labels(metadata)
+    return {key: value for key, value in wanted.items() if present.get(key) != value}

@@ -6,6 +6,7 @@ Source: ``spec/ccm-core.md`` 3.2.2.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, RetryLater
@@ -17,12 +18,17 @@ from cloudprovider_controllers.node.decisions import (
     Initialization,
     initialization,
     is_uninitialized,
+    with_provider_id,
 )
 from cloudprovider_controllers.node.metrics import NodeMetrics
+from cloudprovider_controllers.runtime.errors import Invalid
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
+
+#: Seconds; the API server forgets events after an hour.
+_REMIND = 3600.0
 
 
 class InitializationFailed(Exception):
@@ -38,6 +44,7 @@ class Initializer:
         metrics: Where delays are counted.
         needs_provider_id: False for a cloud of the old interface: it may have no instance ids.
         concurrency: The clock.
+        asked: Who was asked about a Node, with a space in front; empty where there is no choice.
 
     """
 
@@ -49,13 +56,16 @@ class Initializer:
         metrics: NodeMetrics,
         needs_provider_id: bool,
         concurrency: Concurrency,
+        asked: Callable[[Node], str] = lambda _: "",
     ) -> None:
         self._api = api
         self._recorder = recorder
         self._metrics = metrics
         self._needs_provider_id = needs_provider_id
         self._concurrency = concurrency
-        self._complaints: dict[str, str] = {}
+        self._asked = asked
+        #: The last one told by node, and when.
+        self._complaints: dict[str, tuple[str, float]] = {}
 
     def forget(self, key: str) -> None:
         """The Node ``key`` is gone."""
@@ -72,13 +82,14 @@ class Initializer:
         name = node.metadata.name
         if outcome is None or not is_uninitialized(node):
             return None
+        if isinstance(outcome, InstanceMetadata) and self._needs_provider_id:
+            outcome = with_provider_id(node, outcome)
         if isinstance(outcome, RetryLater):
             return Result(after=outcome.after)
         if isinstance(outcome, CloudProviderError):
-            self._fail(node, f"failed to get instance metadata for node {name}", outcome)
-            raise InitializationFailed(
-                f"failed to get instance metadata for node {name}: {outcome}"
-            )
+            doing = f"failed to get instance metadata for node {name}{self._asked(node)}"
+            self._fail(node, doing, outcome)
+            raise InitializationFailed(f"{doing}: {outcome}")
         try:
             self._initialize(node, outcome)
         except NodeGone as reason:
@@ -87,10 +98,13 @@ class Initializer:
             doing = "failed to get node modifiers from cloud provider"
             self._fail(node, doing, error)
             raise InitializationFailed(f"{doing}: {error}") from error
+        except Invalid as error:  # e.g. a label's value: it would be refused in silence for ever
+            self._fail(node, "failed to write what the cloud says", CloudProviderError(str(error)))
+            raise
         return None
 
     def _initialize(self, node: Node, metadata: InstanceMetadata) -> None:
-        plan = initialization(node, metadata, needs_provider_id=self._needs_provider_id)
+        plan = initialization(node, metadata)
         for key in plan.refused_labels:
             logger.warning("node %s: label %s is not the provider's to set", node.key, key)
         for key in plan.kept_labels:
@@ -101,9 +115,7 @@ class Initializer:
             node = self._api.set_addresses(node, addresses)
 
         def again(current: Node) -> Initialization | None:
-            if not is_uninitialized(current):
-                return None
-            return initialization(current, metadata, needs_provider_id=self._needs_provider_id)
+            return initialization(current, metadata) if is_uninitialized(current) else None
 
         if self._api.initialize(node, again):
             self._observe(node)
@@ -118,8 +130,10 @@ class Initializer:
         self._recorder.event(node, "Normal", "Synced", "Node synced successfully")
 
     def _fail(self, node: Node, doing: str, error: CloudProviderError) -> None:
-        """Tell once per change what keeps ``node`` from being initialised."""
+        """Tell what keeps ``node`` from being initialised: once per change, then once an hour."""
         complaint = f"{type(error).__name__} {error.code} {error.message}"
-        if self._complaints.get(node.key) != complaint:
-            self._complaints[node.key] = complaint
+        told, when = self._complaints.get(node.key, ("", 0.0))
+        now = self._concurrency.monotonic()
+        if told != complaint or now - when >= _REMIND:
+            self._complaints[node.key] = complaint, now
             self._recorder.event(node, "Warning", "FailedToInitialize", f"{doing}: {error}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, NotFound
 from cloudprovider.interface import (
     InstanceMetadata,
@@ -15,26 +17,71 @@ from cloudprovider.interface import (
     StateOutcome,
 )
 from cloudprovider.models import Node
-from cloudprovider_controllers.provider_calls import guarded, meaning
+from cloudprovider_controllers.node.parallel import for_each
+from cloudprovider_controllers.provider_calls import meaning
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 
-def metadata_of(instances: InstancesV2, nodes: Sequence[Node]) -> dict[str, MetadataOutcome | None]:
+@dataclasses.dataclass(frozen=True)
+class Askers:
+    """How many nodes are asked about at once where the provider has no bulk form of its own."""
+
+    count: int
+    concurrency: Concurrency
+
+
+def metadata_of(
+    instances: InstancesV2, nodes: Sequence[Node], askers: Askers | None = None
+) -> dict[str, MetadataOutcome | None]:
     """One outcome per node, by name: metadata, an error, or None for "leave it alone". No raise."""
-    answers = _ask(instances.instance_metadata_many, nodes)
+    single = _is_inherited(instances.instance_metadata_many, InstancesV2.instance_metadata_many)
+    answers = _ask_all(instances.instance_metadata_many, nodes, askers if single else None)
     return {
         name: None if answer is None else _outcome(answer, InstanceMetadata, name)
         for name, answer in answers.items()
     }
 
 
-def states_of(instances: InstancesV2, nodes: Sequence[Node]) -> dict[str, StateOutcome]:
+def states_of(
+    instances: InstancesV2, nodes: Sequence[Node], askers: Askers | None = None
+) -> dict[str, StateOutcome]:
     """One outcome per node, by name: its instance's state, or an error. No raise."""
-    answers = _ask(instances.instance_states_many, nodes)
+    single = _is_inherited(instances.instance_states_many, InstancesV2.instance_states_many)
+    answers = _ask_all(instances.instance_states_many, nodes, askers if single else None)
     return {name: _outcome(answer, InstanceState, name) for name, answer in answers.items()}
+
+
+def _is_inherited(method: object, of_base: object) -> bool:
+    """Whether ``method`` is the contract's own bulk form, which asks about one after the other."""
+    return getattr(method, "__func__", None) is of_base
+
+
+def _ask_all(
+    ask: Callable[[Sequence[Node]], object], nodes: Sequence[Node], askers: Askers | None
+) -> dict[str, object]:
+    """As :func:`_ask`, with the nodes dealt out to ``askers``, if there are any."""
+    count = min(askers.count, len(nodes)) if askers else 1
+    if askers is None or count <= 1:
+        return _ask(ask, nodes)
+    lock = askers.concurrency.lock()
+    answers: dict[str, object] = {}
+
+    def work(part: Sequence[Node]) -> None:
+        found = _ask(ask, part)
+        with lock:
+            answers.update(found)
+
+    for_each(
+        [nodes[index::count] for index in range(count)],
+        work,
+        workers=count,
+        name="node-asker",
+        concurrency=askers.concurrency,
+    )
+    return answers
 
 
 def _ask(ask: Callable[[Sequence[Node]], object], nodes: Sequence[Node]) -> dict[str, object]:
@@ -83,14 +130,3 @@ def _outcome(answer: object, kind: type[_T], name: str) -> _T | CloudProviderErr
     if isinstance(answer, BaseException):
         return meaning(answer)
     return CloudProviderError(f"the provider answered {type(answer).__name__} for node {name}")
-
-
-def claims(cloud_claims: object, node: Node) -> bool:
-    """Whether the provider says that ``node`` is its own; a provider that fails to, does not."""
-    if not callable(cloud_claims):
-        return False
-    try:
-        return bool(guarded(lambda: cloud_claims(node)))
-    except CloudProviderError as error:
-        logger.warning("node %s: the provider cannot tell whose it is: %s", node.key, error)
-        return False

@@ -16,7 +16,7 @@ from cloudprovider_controllers.context import WritesStopped
 from cloudprovider_controllers.node.addresses import desired_addresses
 from cloudprovider_controllers.node.api import NodeApi, NodeGone
 from cloudprovider_controllers.node.decisions import refreshed_labels, stable_label_changes
-from cloudprovider_controllers.node.lookup import metadata_of
+from cloudprovider_controllers.node.lookup import Askers, metadata_of
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import TransportError
 
@@ -38,16 +38,18 @@ class Refresher:
     Args:
         api: Writes Nodes.
         instances: The cloud's instances.
+        askers: How many are asked about at once, where they are asked about one by one.
 
     """
 
-    def __init__(self, api: NodeApi, instances: InstancesV2) -> None:
+    def __init__(self, api: NodeApi, instances: InstancesV2, askers: Askers) -> None:
         self._api = api
         self._instances = instances
+        self._askers = askers
 
     def changes(self, nodes: Sequence[Node]) -> list[Change]:
         """What has to change, with one question to the provider. Nodes with errors are skipped."""
-        outcomes = metadata_of(self._instances, nodes)
+        outcomes = metadata_of(self._instances, nodes, self._askers)
         found = []
         for node in nodes:
             outcome = outcomes[node.metadata.name]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from cloudprovider.models import Node, Taint
 from cloudprovider_controllers.context import WritesStopped
 from cloudprovider_controllers.node.api import NodeApi, NodeGone
+from cloudprovider_controllers.node.decisions import identity
 from cloudprovider_controllers.nodelifecycle.decisions import (
     Concern,
-    identity,
     with_shutdown,
     without_shutdown,
 )

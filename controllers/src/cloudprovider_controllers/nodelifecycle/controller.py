@@ -22,7 +22,8 @@ from cloudprovider_controllers.context import (
     write_guard,
 )
 from cloudprovider_controllers.node.api import NodeApi
-from cloudprovider_controllers.node.lookup import claims, states_of
+from cloudprovider_controllers.node.decisions import identity
+from cloudprovider_controllers.node.lookup import Askers, states_of
 from cloudprovider_controllers.node.parallel import for_each
 from cloudprovider_controllers.nodelifecycle.answers import Known, Verdict, reason
 from cloudprovider_controllers.nodelifecycle.changes import NodeChanges
@@ -31,8 +32,8 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
     Missing,
     choose,
     concern,
-    identity,
     may_concern,
+    mixed,
 )
 from cloudprovider_controllers.nodelifecycle.metrics import LifecycleMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
@@ -74,7 +75,7 @@ class NodeLifecycleController:
         self._options = context.options
         self._nodes = context.informers.nodes
         self._recorder: EventRecorder = context.recorder_factory(NAME)
-        self._metrics = LifecycleMetrics(context.registry)
+        self._metrics = LifecycleMetrics(context.registry, context.provider)
         check = write_guard(context, stop)
         self._changes = NodeChanges(
             NodeApi(context.client_builder.client(COMPONENT), check, concurrency),
@@ -86,7 +87,8 @@ class NodeLifecycleController:
         self._known: dict[tuple[str, str], Known] = {}  # by identity
         self._passes = 0
         self._told: float | None = None  # when an event told of the pause
-        self._since: float | None = None  # when the pass began
+        self._progress = context.loop("node-lifecycle")
+        self._silent = False  # whether the cloud left a question of this pass unanswered
         self._threads: dict[str, Thread] = {}
 
     # -- life ------------------------------------------------------------------------------
@@ -102,21 +104,21 @@ class NodeLifecycleController:
         """Whether the thread lives and is not stuck in a pass."""
         if self._stop.is_set():
             return True
-        since = self._since
-        limit = self._options.stuck_after
-        stuck = since is not None and self._concurrency.monotonic() - since > limit
+        stuck = self._progress.running() > self._options.stuck_after
         return not stuck and all(thread.is_alive() for thread in self._threads.values())
 
     def _run(self) -> None:
         if not self._nodes.wait_for_sync(self._stop):
             return
         while not self._stop.is_set():
-            self._since = self._concurrency.monotonic()
+            self._progress.begin()
+            succeeded = False
             try:
                 self.look()
+                succeeded = not self._silent
             except Exception:
                 logger.exception("the nodes that are not ready could not be looked at")
-            self._since = None
+            self._progress.end(succeeded=succeeded)
             self._pause()
 
     def _pause(self) -> None:
@@ -152,7 +154,8 @@ class NodeLifecycleController:
         )
 
     def _is_ours(self, node: Node) -> bool:
-        return claims(self._context.cloud.claims_node, node)
+        owner = self._context.cloud.node_owner(node)
+        return bool(owner.name) and owner.proven
 
     def _of(self, node: Node) -> Known:
         return self._known.get(identity(node), Known())
@@ -164,11 +167,12 @@ class NodeLifecycleController:
         due = self._due(unready)
         asked: list[Node] = []
         silent: list[str] = []
-        for batch in chunks(due, self._options.node_batch_size):
+        for batch in chunks(mixed(due), self._options.node_batch_size):
             if self._stop.is_set():
                 break
             silent += self._ask_batch(batch)
             asked += batch
+        self._silent = bool(silent)
         if silent:
             self._metrics.unanswered.inc(len(silent))
             logger.warning("no answer for %d of %d nodes: %s", len(silent), len(due), silent[0])
@@ -185,7 +189,8 @@ class NodeLifecycleController:
     def _ask_batch(self, batch: Sequence[Node]) -> list[str]:
         """Ask about ``batch`` at once; why there is no answer, for each node that has none."""
         asked = self._concurrency.monotonic()
-        outcomes = states_of(self._instances, batch)
+        askers = Askers(self._options.concurrent_node_syncs, self._concurrency)
+        outcomes = states_of(self._instances, batch, askers)
         answered = self._concurrency.monotonic()
         silent = []
         for node in batch:

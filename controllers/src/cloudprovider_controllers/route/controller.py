@@ -98,7 +98,7 @@ class RouteController:
         parts = Parts(
             client=context.client_builder.client(COMPONENT),
             events=RouteEvents(self._recorder),
-            metrics=RouteMetrics(context.registry),
+            metrics=RouteMetrics(context.registry, context.provider),
             ranges=Ranges(context.cluster_cidrs),
         )
         self._reconciler = Reconciler(context, routes, parts, stop)
@@ -161,6 +161,7 @@ class RouteController:
         except CloudProviderError as error:
             raise CloudProviderError(f"error listing routes: {error}") from error
         self.queue.forget(key)
+        self.queue.succeeded()
         full = started + self._options.route_reconciliation_period
         return Result(after=min(due, full) - self._concurrency.monotonic())
 

@@ -12,8 +12,6 @@ from typing import NamedTuple
 from cloudprovider.errors import CloudProviderError, InvalidConfiguration, NotOwned
 from cloudprovider.interface import Interface, Route, Routes
 from cloudprovider.models import Node
-from cloudprovider_controllers.node.decisions import is_foreign
-from cloudprovider_controllers.node.lookup import claims
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.route.networks import Network, read
 
@@ -75,7 +73,7 @@ def pod_cidrs(node: Node) -> tuple[str, ...]:
 
 def left_alone(cloud: Interface, node: Node) -> bool:
     """Whether ``node`` is another provider's."""
-    return is_foreign(node, claimed=claims(cloud.claims_node, node))
+    return not cloud.node_owner(node).name
 
 
 def wanted_by(routes: Routes, node: Node) -> tuple[Wanted, ...]:

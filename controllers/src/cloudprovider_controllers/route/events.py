@@ -55,7 +55,13 @@ class RouteEvents:
         self._told[item] = complaint
         if not (repeated and once):
             self._recorder.event(
-                node, "Warning", "FailedToCreateRoute", text, kind="Node", with_version=False
+                node,
+                "Warning",
+                "FailedToCreateRoute",
+                text,
+                kind="Node",
+                with_version=False,
+                topic=f"{cidr} {complaint}",
             )
 
     def keep(self, items: Container[WantedId]) -> None:
@@ -64,6 +70,13 @@ class RouteEvents:
 
 
 def go_duration(seconds: float) -> str:
-    """``seconds`` as Go prints a short duration, in milliseconds: ``250ms``, ``1.5s``."""
+    """``seconds`` as Go prints a duration, in whole milliseconds: ``0s``, ``250ms``, ``1m5.5s``."""
     milliseconds = round(seconds * 1000)
-    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    text = f"{rest / 1000:g}s"
+    if not minutes:
+        return text
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"

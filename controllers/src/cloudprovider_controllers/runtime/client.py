@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import msgspec
 
 from cloudprovider.concurrency import Concurrency, current
+from cloudprovider.toolkit import fence
 from cloudprovider_controllers.runtime import tokens
 from cloudprovider_controllers.runtime.codec import decode_head, decode_list, decode_object
 from cloudprovider_controllers.runtime.errors import MalformedResponse, api_error, retry_delay
@@ -64,6 +65,7 @@ class Client:
         burst: Requests at once.
         timeout: Seconds to wait for an answer.
         metrics: Where requests are counted.
+        check: Asked when a write is about to leave, at each try; it raises WritesStopped.
 
     Every method raises :class:`~cloudprovider_controllers.runtime.errors.ApiError` when the server
     refuses, and :class:`~cloudprovider_controllers.runtime.transport.TransportError` when there is
@@ -79,6 +81,7 @@ class Client:
         burst: int = 30,
         timeout: float = 30.0,
         metrics: RequestMetrics | None = None,
+        check: fence.Check | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         self._transport = transport
@@ -86,6 +89,7 @@ class Client:
         self._bucket = TokenBucket(qps, burst, concurrency=self._concurrency)
         self._timeout = timeout
         self._metrics = metrics
+        self._check = check
 
     # -- reads -----------------------------------------------------------------------------
 
@@ -343,7 +347,9 @@ class Client:
         started = self._concurrency.monotonic()
         size = len(body or b"")
         try:
-            response = self._transport.request(method, path, headers=headers, body=body, **rest)
+            with fence.guarding(None if method == "GET" else self._check):
+                fence.look()  # here for transports that have no sockets
+                response = self._transport.request(method, path, headers=headers, body=body, **rest)
         except TransportError:
             self._observe(method, 0, started, size, 0)
             raise

@@ -11,6 +11,7 @@ import platform
 from typing import TYPE_CHECKING, Protocol
 
 from cloudprovider.concurrency import Concurrency, current
+from cloudprovider.toolkit import fence
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.errors import AlreadyExists, ApiError, NotFound
 from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig
@@ -48,6 +49,7 @@ class ClientOptions:
     qps: float = 20.0
     burst: int = 30
     metrics: RequestMetrics | None = None
+    check: fence.Check | None = None  #: asked when a write is about to leave
 
 
 class SimpleClientBuilder:
@@ -148,6 +150,7 @@ def _client(transport: Transport, options: ClientOptions, concurrency: Concurren
         qps=options.qps,
         burst=options.burst,
         metrics=options.metrics,
+        check=options.check,
         concurrency=concurrency,
     )
 

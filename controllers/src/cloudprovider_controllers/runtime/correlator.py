@@ -46,6 +46,7 @@ class Series:
     name: str = ""  #: empty: not on the server
     count: int = 0
     first: str = ""  #: timestamp
+    message: str = ""  #: of the first
 
 
 class Decision(NamedTuple):
@@ -91,24 +92,32 @@ class Correlator:
         self._series: _Cache[Series] = _Cache()
         self._spam: _Cache[_Tokens] = _Cache()
 
-    def decide(self, subject: Subject, message: str, *, now: float, timestamp: str) -> Decision:
-        """What to do with an event at ``now`` (monotonic seconds, for people ``timestamp``)."""
-        key, text = self._aggregate(subject, message, now)
+    def decide(
+        self, subject: Subject, message: str, *, now: float, timestamp: str, topic: str = ""
+    ) -> Decision:
+        """What to do with an event at ``now`` (monotonic seconds, for people ``timestamp``).
+
+        Messages with one ``topic`` are the same for this purpose, and the first of them stays: an
+        error's request id is never the same, and belongs to the first occurrence.
+        """
+        key, text = self._aggregate(subject, topic or message, message, now)
         series = self._series.find(key, Series())
         series.count += 1
         series.first = series.first or timestamp
+        if topic and key.message:
+            text = series.message = series.message or text
         if not self._take_token(subject, now):
             return Decision("drop", key, text, series)
         return Decision("count" if series.name else "create", key, text, series)
 
-    def _aggregate(self, subject: Subject, message: str, now: float) -> tuple[Key, str]:
+    def _aggregate(self, subject: Subject, topic: str, message: str, now: float) -> tuple[Key, str]:
         similar = self._similar.find(subject, _Similar(set(), now))
         if now - similar.last > SIMILAR_SECONDS:
             similar.messages.clear()
         similar.last = now
-        similar.messages.add(message)
+        similar.messages.add(topic)
         if len(similar.messages) < DISTINCT:
-            return Key(subject, message), message
+            return Key(subject, topic), message
         similar.messages.pop()  # stay just below, so that the next distinct one is combined too
         return Key(subject, ""), COMBINED + message
 

@@ -195,6 +195,10 @@ def _seconds_until(date: str) -> float:
     return max(0.0, (when - current().now()).total_seconds())
 
 
+class WritesStopped(Exception):
+    """Leadership is lost or the process is stopping: nothing may be written any more (R5)."""
+
+
 def is_conflict(error: BaseException | None) -> bool:
     """Whether ``error``, or an error it was raised from, says that the object changed meanwhile."""
     while error is not None:

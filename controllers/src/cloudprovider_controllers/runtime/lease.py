@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 from typing import Any
 
 from cloudprovider_controllers.runtime.patches import micro_timestamp
@@ -61,7 +62,9 @@ def held(lease: Body | None, identity: str, duration: float, now: datetime.datet
         spec.update(acquireTime=time, leaseTransitions=0)
     elif record.holder != identity:
         spec.update(acquireTime=time, leaseTransitions=record.transitions + 1)
-    spec.update(holderIdentity=identity, leaseDurationSeconds=int(duration), renewTime=time)
+    # Rounded up: others must not take it before this process thinks that they may.
+    seconds = math.ceil(duration)
+    spec.update(holderIdentity=identity, leaseDurationSeconds=seconds, renewTime=time)
     return spec
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from cloudprovider_controllers.runtime.progress import Progress, ProgressMetrics
+
 if TYPE_CHECKING:
     from cloudprovider_controllers.runtime.workqueue import WorkQueue
 
@@ -22,6 +24,7 @@ class RuntimeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._queues = _QueueFamilies(registry)
+        self._progress = ProgressMetrics(registry)
         self._requests = _RequestFamilies(registry)
         self._leader = Gauge(
             "leader_election_master_status",
@@ -38,7 +41,11 @@ class RuntimeMetrics:
 
     def queue(self, name: str) -> QueueMetrics:
         """Metrics of the work queue ``name``."""
-        return QueueMetrics(self._queues, name)
+        return QueueMetrics(self._queues, self._progress, name)
+
+    def loop(self, name: str, progress: Progress) -> None:
+        """Show the ``progress`` of the loop ``name``."""
+        self._progress.loop(name, progress)
 
     def requests(self, host: str) -> RequestMetrics:
         """Metrics of requests to the API server at ``host:port``."""
@@ -70,8 +77,9 @@ class _QueueFamilies:
 class QueueMetrics:
     """What a work queue reports. Gauges are computed when they are read."""
 
-    def __init__(self, families: _QueueFamilies, name: str) -> None:
+    def __init__(self, families: _QueueFamilies, progress: ProgressMetrics, name: str) -> None:
         self._families = families
+        self._progress = progress
         self._name = name
         self._adds = families.adds.labels(name)
         self._retries = families.retries.labels(name)
@@ -80,6 +88,7 @@ class QueueMetrics:
 
     def attach(self, queue: WorkQueue) -> None:
         """Let the gauges read ``queue`` for as long as it lives."""
+        self._progress.queue(self._name, queue)
         reference = weakref.ref(queue)
 
         def reading(read: Callable[[WorkQueue], float]) -> Callable[[], float]:

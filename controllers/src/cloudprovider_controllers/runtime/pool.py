@@ -9,8 +9,10 @@ from typing import Any
 
 import urllib3
 from urllib3 import exceptions
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from cloudprovider.toolkit.fence import FencedConnection
 from cloudprovider_controllers.runtime.credentials import KeyPair
 from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig, ConfigError
 from cloudprovider_controllers.runtime.tls import client_context
@@ -19,6 +21,27 @@ logger = logging.getLogger(__name__)
 
 #: Seconds: idle time before the first TCP probe, and between two; number of probes.
 KEEPALIVE = (30, 15, 9)
+
+
+class _Http(FencedConnection, HTTPConnection):
+    pass
+
+
+class _Https(FencedConnection, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+def _fenced(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return manager
 
 
 def pool_manager(config: ClusterConfig, pair: KeyPair | None) -> urllib3.PoolManager:
@@ -34,13 +57,13 @@ def pool_manager(config: ClusterConfig, pair: KeyPair | None) -> urllib3.PoolMan
             urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # one line is enough
     proxy = config.proxy_url or _proxy_of_environment(config.server)
     if not proxy:
-        return urllib3.PoolManager(**options)
+        return _fenced(urllib3.PoolManager(**options))
     parts = urllib.parse.urlsplit(proxy)
     user = urllib.parse.unquote(f"{parts.username or ''}:{parts.password or ''}")
     headers = urllib3.make_headers(proxy_basic_auth=user) if parts.username else None
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
-        return urllib3.ProxyManager(bare, proxy_headers=headers, **options)
+        return _fenced(urllib3.ProxyManager(bare, proxy_headers=headers, **options))
     except exceptions.HTTPError as error:
         raise ConfigError(f"proxy: {explain(error)}") from None
 

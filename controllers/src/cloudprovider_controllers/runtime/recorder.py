@@ -17,7 +17,7 @@ from cloudprovider.concurrency import Concurrency, Event, Thread, current
 from cloudprovider.models import Object
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.correlator import Correlator, Decision, Subject
-from cloudprovider_controllers.runtime.errors import ApiError, NotFound
+from cloudprovider_controllers.runtime.errors import ApiError, NotFound, WritesStopped
 from cloudprovider_controllers.runtime.patches import timestamp
 from cloudprovider_controllers.runtime.resources import EVENTS
 from cloudprovider_controllers.runtime.transport import TransportError
@@ -42,6 +42,7 @@ class _Occurrence:
     type: EventType
     reason: str
     message: str
+    topic: str
     monotonic: float
     time: str
     name: str
@@ -87,6 +88,7 @@ class EventRecorder:
         *,
         kind: str = "",
         with_version: bool = True,
+        topic: str = "",
     ) -> None:
         """Something happened to ``obj``.
 
@@ -97,6 +99,7 @@ class EventRecorder:
             message: A sentence; cut after 1024 characters.
             kind: What ``obj`` is, if ``obj.kind`` is empty.
             with_version: Whether the event refers to this version of ``obj``.
+            topic: What makes it a repetition of an earlier one; empty = the message itself.
 
         """
         involved = _reference(obj, kind, with_version=with_version)
@@ -108,6 +111,7 @@ class EventRecorder:
             type=type,
             reason=reason,
             message=message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…",
+            topic=topic,
             monotonic=self._concurrency.monotonic(),
             time=timestamp(now),
             name=self._name(obj.metadata.name, self._nanoseconds(now)),
@@ -169,7 +173,11 @@ class EventRecorder:
         source = f"{self._component}/{self._host}"
         subject = Subject(source, identity, occurrence.type, occurrence.reason)
         decision = self._correlator.decide(
-            subject, occurrence.message, now=occurrence.monotonic, timestamp=occurrence.time
+            subject,
+            occurrence.message,
+            now=occurrence.monotonic,
+            timestamp=occurrence.time,
+            topic=occurrence.topic,
         )
         if decision.verdict == "drop":
             logger.debug("event %s about %s: too many", occurrence.reason, identity)
@@ -181,6 +189,8 @@ class EventRecorder:
             except ApiError as error:
                 logger.warning("event %s was refused: %s", occurrence.reason, error)
                 return
+            except WritesStopped:
+                return  # the new leader tells of what it finds
             except TransportError as error:
                 logger.info("event %s is not sent yet: %s", occurrence.reason, error)
             else:

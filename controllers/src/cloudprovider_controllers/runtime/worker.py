@@ -67,6 +67,7 @@ def process(queue: WorkQueue, reconcile: Reconcile, key: str) -> None:
     else:
         if result is None or result.after is None:
             queue.forget(key)
+            queue.succeeded()
         else:
             queue.add_after(key, max(MIN_AFTER, result.after))
     finally:

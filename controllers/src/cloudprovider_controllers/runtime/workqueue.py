@@ -62,6 +62,7 @@ class WorkQueue:
         self._timers: list[tuple[float, int, str]] = []  # a heap over _due; may hold stale entries
         self._sequence = itertools.count()
         self._closed = False
+        self._succeeded = self._concurrency.monotonic()
         self._metrics = metrics
         if metrics is not None:
             metrics.attach(self)
@@ -120,6 +121,10 @@ class WorkQueue:
                     return None
                 self._condition.wait(self._until_next())
 
+    def succeeded(self) -> None:
+        """Work on some key ended well."""
+        self._succeeded = self._concurrency.monotonic()
+
     def done(self, key: str) -> None:
         """Work on ``key`` ended, well or badly. If it was added meanwhile, it is ready now."""
         with self._condition:
@@ -162,6 +167,17 @@ class WorkQueue:
         with self._condition:
             now = self._concurrency.monotonic()
             return {key: now - started for key, started in self._started.items()}
+
+    def oldest(self) -> float:
+        """Seconds for which the oldest key that is ready has waited; 0 if there is none."""
+        with self._condition:
+            self._promote()
+            now = self._concurrency.monotonic()
+            return max((now - self._added[key] for key in self._ready), default=0.0)
+
+    def success_age(self) -> float:
+        """Seconds since :meth:`succeeded` was called, or since this queue was made."""
+        return self._concurrency.monotonic() - self._succeeded
 
     def next_due(self) -> float | None:
         """Seconds until the next delayed key is ready, or None."""

@@ -10,16 +10,19 @@ from collections.abc import Callable
 
 from cloudprovider.concurrency import Concurrency
 from cloudprovider.models import LoadBalancerStatus, Service
+from cloudprovider.owners import PROVIDER_LABEL, recorded
 from cloudprovider_controllers.runtime import errors, patches
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.resources import SERVICES
 from cloudprovider_controllers.runtime.retry import ConflictBackoff, retry_on_conflict
 from cloudprovider_controllers.service.decisions import (
     CLEANUP_FINALIZER,
+    Ours,
     has_address,
     has_finalizer,
     needs_cleanup,
     wants_load_balancer,
+    without_class,
 )
 
 _RELEASE = ConflictBackoff(5, 0.1)
@@ -37,6 +40,7 @@ class ServiceApi:
         may_begin: Called before a write that begins something; raises if nothing may be begun.
         may_end: Called before a write that ends something, which may still be made in a stop.
         concurrency: For waits between tries.
+        ours: Whether a provider here has a say in a Service.
 
     """
 
@@ -47,8 +51,10 @@ class ServiceApi:
         may_begin: Callable[[], None],
         may_end: Callable[[], None],
         concurrency: Concurrency,
+        ours: Ours = without_class,
     ) -> None:
         self._client = client
+        self._ours = ours
         self._may_begin = may_begin
         self._may_end = may_end
         self._concurrency = concurrency
@@ -70,10 +76,13 @@ class ServiceApi:
             return None
         return found if found.metadata.uid == meta.uid else None
 
-    def claim(self, service: Service) -> Service:
-        """Make sure that ``service`` exists with this UID and carries the finalizer; it then.
+    def claim(self, service: Service, provider: str = "") -> Service:
+        """Make sure that ``service`` exists with this UID and carries our marks; it then.
 
-        One request, which changes nothing where the finalizer is there already. It proves against
+        The marks are the finalizer and the name of ``provider``, in one write: from the first call
+        to the cloud on it is known who has the load balancer, whatever runs here later.
+
+        One request, which changes nothing where the marks are there already. It proves against
         the live object, so that a load balancer is never made for a Service that the cache alone
         still has.
 
@@ -85,7 +94,10 @@ class ServiceApi:
         others = [name for name in service.metadata.finalizers or () if name != CLEANUP_FINALIZER]
         try:
             self._may_begin()
-            found = self._patch(service, patches.add_finalizer(others))
+            body = patches.add_finalizer(others)
+            if provider and recorded(service) != provider:
+                body["metadata"]["labels"] = {PROVIDER_LABEL: provider}
+            found = self._patch(service, body)
         except errors.NotFound as error:
             raise Outdated(f"Service {service.key} is gone") from error
         except (errors.Conflict, errors.Invalid) as error:
@@ -95,7 +107,7 @@ class ServiceApi:
             raise
         same = found.metadata.uid == service.metadata.uid
         alive = found.metadata.deletion_timestamp is None
-        if not (same and alive and wants_load_balancer(found)):
+        if not (same and alive and wants_load_balancer(found, self._ours)):
             raise Outdated(f"Service {service.key} is not what the cache says")
         return found
 
@@ -110,7 +122,7 @@ class ServiceApi:
                 raise
 
     def release(self, service: Service) -> None:
-        """Clear the status and remove the finalizer, in one write on the version just read.
+        """Clear the status and remove our marks, in one write on the version just read.
 
         The condition keeps finalizers that others add meanwhile. No error if ``service`` is gone.
 
@@ -125,12 +137,16 @@ class ServiceApi:
             live = known.pop() if known else self.live(service)
             if live is None:
                 return
-            if wants_load_balancer(live) and not needs_cleanup(live) and has_finalizer(live):
+            wants = wants_load_balancer(live, self._ours)
+            if wants and not needs_cleanup(live) and has_finalizer(live):
                 raise Outdated(f"Service {service.key} wants a load balancer again")
             version = live.metadata.resource_version
             body = patches.remove_finalizer(live.metadata.finalizers, resource_version=version)
             if has_address(live):
                 body.update(patches.service_status(None))
+            if recorded(live):
+                metadata = {**body.get("metadata", {}), "labels": {PROVIDER_LABEL: None}}
+                body["metadata"] = metadata
             if body:
                 self._patch(live, body)
 

@@ -34,6 +34,7 @@ from cloudprovider_controllers.service.decisions import (
     has_address,
     has_finalizer,
     is_being_deleted,
+    lacks_marks,
     needs_cleanup,
     needs_update,
     status_equal,
@@ -43,6 +44,7 @@ from cloudprovider_controllers.service.events import ServiceEvents, SyncFailed
 from cloudprovider_controllers.service.metrics import ServiceMetrics
 from cloudprovider_controllers.service.nodes import EligibleNodes, NodeWatcher
 from cloudprovider_controllers.service.state import StateTable
+from cloudprovider_controllers.service.surveyor import Surveyor
 from cloudprovider_controllers.service.sync import Syncer
 
 logger = logging.getLogger(__name__)
@@ -96,10 +98,15 @@ class ServiceController:
         self._metrics = ServiceMetrics(context.registry)
         client = context.client_builder.client(COMPONENT)
         self._api = ServiceApi(
-            client, may_begin=check, may_end=write_guard(context), concurrency=concurrency
+            client,
+            may_begin=check,
+            may_end=write_guard(context),
+            concurrency=concurrency,
+            ours=self._ours,
         )
         self._sync = Syncer(
             cluster_name=context.cluster_name,
+            cloud=context.cloud,
             load_balancer=load_balancer,
             api=self._api,
             events=self._events,
@@ -116,6 +123,15 @@ class ServiceController:
             load_balancer=load_balancer,
             enqueue=self.queue.add,
             options=options,
+            concurrency=concurrency,
+        )
+        self._surveyor = Surveyor(
+            load_balancer,
+            cluster_name=context.cluster_name,
+            services=self._services.store,
+            states=self._states,
+            enqueue=self.queue.add,
+            metrics=self._metrics,
             concurrency=concurrency,
         )
         #: UIDs by key that an authoritative list showed alive at the start.
@@ -167,6 +183,9 @@ class ServiceController:
         self._threads.update({worker.name: worker for worker in workers})
         if self._context.options.service_verify_period:
             self._thread("service-verifier", self._verify)
+        period = self._context.options.service_survey_period
+        if period and self._surveyor.useful:
+            self._thread("service-surveyor", lambda: self._surveyor.run(self._stop, period))
         self._watcher.run(self._stop, self._metrics.node_seconds.observe)
 
     def _learn_alive(self) -> None:
@@ -188,8 +207,12 @@ class ServiceController:
 
     # -- what queues a Service -------------------------------------------------------------
 
+    def _ours(self, service: Service) -> bool:
+        return self._sync.ours(service)
+
     def _on_add(self, service: Service, initial: bool) -> None:
-        if not (wants_load_balancer(service) or needs_cleanup(service)):
+        ours = self._ours
+        if not (wants_load_balancer(service, ours) or needs_cleanup(service, ours)):
             return
         known = initial and has_finalizer(service) and has_address(service)
         if known and not needs_cleanup(service):
@@ -200,7 +223,7 @@ class ServiceController:
     def _on_update(self, old: Service, new: Service) -> None:
         cleanup = needs_cleanup(new) and not needs_cleanup(old)
         deletion = is_being_deleted(new) and not is_being_deleted(old)
-        if needs_update(old, new) or cleanup or deletion:
+        if needs_update(old, new, self._ours) or cleanup or deletion:
             self.queue.forget(new.key)  # what failed may work now
             self.queue.add(new.key)
         elif self._was_tampered_with(new):
@@ -212,13 +235,14 @@ class ServiceController:
             return False
         status = service.status.load_balancer
         foreign = state.status is not None and not status_equal(state.status, status)
-        return foreign or not has_finalizer(service)
+        return foreign or lacks_marks(service, state)
 
     def _on_delete(self, service: Service) -> None:
         finished = self._finished.pop(service.key, "") == service.metadata.uid
         had_balancer = has_finalizer(service) or has_address(service)
         known = self._states.get(service.key) is not None
-        if wants_load_balancer(service) and had_balancer and not (finished or known):
+        wanted = wants_load_balancer(service, self._ours)
+        if wanted and had_balancer and not (finished or known):
             # Its finalizer was taken away by hand before this process ever looked at it.
             self._states.of(service).attempted = True
         self.queue.add(service.key)
@@ -268,9 +292,10 @@ class ServiceController:
             state,
             backends_changed=self._watcher.backends_changed,
             now=self._concurrency.monotonic(),
+            ours=self._ours,
         )
         if operation is Operation.NOTHING:
-            if state is not None and not wants_load_balancer(service):
+            if state is not None and not wants_load_balancer(service, self._ours):
                 self._states.drop(key)
             return None
         if state is None:

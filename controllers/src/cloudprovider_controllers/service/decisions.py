@@ -9,6 +9,8 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from cloudprovider.models import (
     LoadBalancerIngress,
     LoadBalancerStatus,
@@ -16,6 +18,7 @@ from cloudprovider.models import (
     Service,
     ServicePort,
 )
+from cloudprovider.owners import PROVIDER_LABEL, recorded
 
 #: Keeps a Service until its load balancer is gone.
 CLEANUP_FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -33,13 +36,18 @@ _LOGGED_NODES = 20
 # -- Services ----------------------------------------------------------------------------------
 
 
-def wants_load_balancer(service: Service) -> bool:
-    """Whether this controller shall give ``service`` a load balancer (3.4.1).
+#: Whether a provider here has a say in a Service: :meth:`Interface.service_owner`.
+Ours = Callable[[Service], bool]
 
-    Any load balancer class, even an empty one, means somebody else's.
-    """
-    spec = service.spec
-    return spec.type == "LoadBalancer" and spec.load_balancer_class is None
+
+def without_class(service: Service) -> bool:
+    """Upstream's rule: any load balancer class, even an empty one, means somebody else's."""
+    return service.spec.load_balancer_class is None
+
+
+def wants_load_balancer(service: Service, ours: Ours = without_class) -> bool:
+    """Whether this controller shall give ``service`` a load balancer (3.4.1)."""
+    return service.spec.type == "LoadBalancer" and ours(service)
 
 
 def has_finalizer(service: Service) -> bool:
@@ -52,17 +60,32 @@ def is_being_deleted(service: Service) -> bool:
     return service.metadata.deletion_timestamp is not None
 
 
-def needs_cleanup(service: Service) -> bool:
+def anybodys(service: Service) -> bool:  # noqa: ARG001 - an Ours
+    """Upstream's rule: the finalizer is taken for ours, whoever set it."""
+    return True
+
+
+def needs_cleanup(service: Service, ours: Ours = anybodys) -> bool:
     """Whether the load balancer and the finalizer have to go (3.4.1)."""
     if not has_finalizer(service):
         return False
-    return is_being_deleted(service) or service.spec.type != "LoadBalancer"
+    leaves = is_being_deleted(service) or service.spec.type != "LoadBalancer"
+    return leaves and ours(service)
 
 
-def needs_update(old: Service, new: Service) -> bool:
+def as_recorded(service: Service, record: str) -> Service:
+    """``service`` with ``record`` for its provider: what we wrote, whatever stands there now."""
+    if not record or recorded(service) == record:
+        return service
+    labels = {**(service.metadata.labels or {}), PROVIDER_LABEL: record}
+    metadata = msgspec.structs.replace(service.metadata, labels=labels)
+    return msgspec.structs.replace(service, metadata=metadata)
+
+
+def needs_update(old: Service, new: Service, ours: Ours = without_class) -> bool:
     """Whether going from ``old`` to ``new`` changes the load balancer (the table in 3.4.2)."""
-    wants = wants_load_balancer(new)
-    if wants_load_balancer(old) != wants:
+    wants = wants_load_balancer(new, ours)
+    if wants_load_balancer(old, ours) != wants:
         return True
     return wants and _load_balancer_inputs(old) != _load_balancer_inputs(new)
 
@@ -188,6 +211,8 @@ class ServiceState:
     """What this process knows about one Service beyond the cache. Lost at a restart, safely."""
 
     service: Service  #: as the last pass saw it
+    #: What :data:`PROVIDER_LABEL` says since our last write; None = not looked at yet.
+    record: str | None = None
     proven: bool = False  #: known to exist with this UID, by a write or a live read of ours
     attempted: bool = False  #: the provider was asked to make a load balancer
     ensured: Service | None = None  #: as of the last success; None = must be ensured
@@ -208,6 +233,7 @@ def decide(
     *,
     backends_changed: Callable[[ServiceState], bool],
     now: float,
+    ours: Ours = without_class,
 ) -> Operation:
     """What to do for a Service, given what is known about it.
 
@@ -216,16 +242,18 @@ def decide(
         state: None if this process has not dealt with this UID yet.
         backends_changed: Whether the eligible nodes differ for this Service; asked last.
         now: Seconds on the monotonic clock.
+        ours: Whether a provider here has a say in it.
 
     """
     attempted = state is not None and state.attempted
-    if needs_cleanup(service):
+    known = as_recorded(service, (state.record if state else "") or "")
+    if needs_cleanup(service, lambda _: attempted or ours(known)):
         return Operation.CLEAN_UP
-    if is_being_deleted(service) or not wants_load_balancer(service):
+    if is_being_deleted(service) or not wants_load_balancer(known, ours):
         return Operation.CLEAN_UP if attempted else Operation.NOTHING
-    if state is None or state.ensured is None or not has_finalizer(service):
+    if state is None or state.ensured is None or lacks_marks(service, state):
         return Operation.ENSURE
-    if needs_update(state.ensured, service):
+    if needs_update(state.ensured, known, ours):
         return Operation.ENSURE
     if state.verify_at is not None and now >= state.verify_at:
         return Operation.ENSURE
@@ -234,6 +262,11 @@ def decide(
     if state.status is not None and not status_equal(state.status, service.status.load_balancer):
         return Operation.PATCH_STATUS
     return Operation.NOTHING
+
+
+def lacks_marks(service: Service, state: ServiceState) -> bool:
+    """Whether somebody took away what we wrote on ``service``: the finalizer or the record."""
+    return not has_finalizer(service) or recorded(service) != (state.record or "")
 
 
 def announces_change(state: ServiceState, service: Service) -> bool:

@@ -113,7 +113,9 @@ class ServiceEvents:
             if not repeated:
                 self._normal(service, "LoadBalancerInProgress", f"In progress: {failure}")
         elif not (repeated and isinstance(cause, _LASTING)):
-            self._recorder.event(service, "Warning", failure.reason(), failure.text())
+            self._recorder.event(
+                service, "Warning", failure.reason(), failure.text(), topic=complaint
+            )
 
     def _normal(self, service: Service, reason: str, message: str) -> None:
         self._recorder.event(service, "Normal", reason, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = tuple(float(2**k) for k in range(15))
 
@@ -21,6 +21,16 @@ class ServiceMetrics:
         self.node_errors = Counter(
             "service_controller_nodesync_error",
             "Updates of backends that failed",
+            registry=registry,
+        )
+        self.drift = Counter(
+            "service_controller_loadbalancer_drift",
+            "Load balancers found changed or deleted by somebody else, and ensured again",
+            registry=registry,
+        )
+        self.orphans = Gauge(
+            "service_controller_orphan_loadbalancers",
+            "Load balancers with this cluster's mark and no Service; never deleted",
             registry=registry,
         )
         self.node_seconds = Histogram(

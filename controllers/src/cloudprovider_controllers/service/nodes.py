@@ -86,14 +86,20 @@ class NodeWatcher:
         return Handler(self._on_add, self._on_update, self._on_delete)
 
     def run(self, stop: Event, observe: Callable[[float], None]) -> None:
-        """Wait for bursts until ``stop`` is set; ``observe`` gets the seconds of each scan."""
+        """Wait for bursts until ``stop`` is set; ``observe`` gets the seconds of each scan.
+
+        Without one it looks all the same every ``node_compare_period``: whatever event was missed,
+        a Service whose backends are not what the nodes ask for is found.
+        """
         while not stop.is_set():
-            self._changed.wait()
+            told = self._changed.wait(self._options.node_compare_period)
             if stop.is_set():
                 return
             self._changed.clear()
-            if self._collect(stop):
+            if told and self._collect(stop):
                 return
+            if not told:
+                self._nodes.changed()
             started = self._concurrency.monotonic()
             self.scan()
             observe(self._concurrency.monotonic() - started)

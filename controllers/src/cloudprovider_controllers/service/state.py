@@ -56,6 +56,11 @@ class StateTable:
             if state.nodes is old:
                 state.nodes = new
 
+    def ask_verification(self, state: ServiceState, now: float) -> None:
+        """Something of it was changed in the cloud: look at all of it in the next pass."""
+        with self._lock:
+            state.verify_at = now
+
     def ask_recheck(self, state: ServiceState) -> None:
         """The nodes changed while a call for this Service may be under way."""
         with self._lock:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, ImplementedElsewhere, ResourceNotFound
-from cloudprovider.interface import LoadBalancer
+from cloudprovider.interface import Interface, LoadBalancer
 from cloudprovider.models import LoadBalancerStatus, Node, Service
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
@@ -21,6 +22,7 @@ from cloudprovider_controllers.service.api import Outdated, ServiceApi
 from cloudprovider_controllers.service.decisions import (
     ServiceState,
     announces_change,
+    as_recorded,
     has_address,
     has_finalizer,
     is_being_deleted,
@@ -45,6 +47,7 @@ class Syncer:
     """
 
     cluster_name: str
+    cloud: Interface
     load_balancer: LoadBalancer
     api: ServiceApi
     events: ServiceEvents
@@ -55,11 +58,17 @@ class Syncer:
     check: Callable[[], None]
     concurrency: Concurrency
 
+    def ours(self, service: Service) -> bool:
+        """Whether a provider here has a say in ``service``."""
+        owner = self.cloud.service_owner(service)
+        return bool(owner.name or owner.problem)
+
     def ensure(self, state: ServiceState, service: Service) -> bool:
         """Create the load balancer or bring all of it up to date; True to look again at once."""
         state.ensured = None
         announce = announces_change(state, service)
         service = self._claim(state, service)
+        state.record = recorded(service)
         state.announced = service
         if announce:
             state.to_confirm = True
@@ -149,8 +158,11 @@ class Syncer:
             if state.attempted:
                 raise Outdated(f"Service {service.key} is gone without waiting for us")
             return
-        if wants_load_balancer(live) and not is_being_deleted(live):
+        live = as_recorded(live, state.record or "")
+        if wants_load_balancer(live, self.ours) and not is_being_deleted(live):
             raise Outdated(f"Service {service.key} wants a load balancer again")
+        if not state.attempted:
+            self._owner(live)
         existed = has_address(live) or self._exists(live)
         state.attempted = state.attempted or has_finalizer(live)
         if existed:
@@ -165,11 +177,13 @@ class Syncer:
 
     def delete_gone(self, state: ServiceState) -> None:
         """Delete the load balancer of a Service that vanished without waiting for us."""
-        service = state.service
+        service = as_recorded(state.service, state.record or "")
         live = self._api_call("failed to read the service", lambda: self.api.live(service))
         if live is not None:
             raise Outdated(f"Service {service.key} is still there")
-        self.events.deleting(state, service)
+        existed = state.status is not None or has_address(service)
+        if existed:
+            self.events.deleting(state, service)
         self.check()
         try:
             self._delete_call(service)
@@ -177,17 +191,29 @@ class Syncer:
             return
         except Exception as error:
             raise SyncFailed("", error, deletion=True) from error
-        self.events.deleted(service)
+        if existed:
+            self.events.deleted(service)
 
     # -- inside ----------------------------------------------------------------------------
 
     def _claim(self, state: ServiceState, service: Service) -> Service:
-        if state.proven and has_finalizer(service):
+        """``service`` with our marks on it. The record, once made, stays what it is."""
+        owner = state.record or self._owner(service)
+        noted = recorded(service) == owner
+        if not noted and not recorded(service) and not state.record:
+            noted = not self.cloud.service_owner(service).record  # it is known without
+        if state.proven and has_finalizer(service) and noted:
             return service
         doing = "failed to add load balancer cleanup finalizer"
-        service = self._api_call(doing, lambda: self.api.claim(service))
+        service = self._api_call(doing, lambda: self.api.claim(service, owner))
         state.proven = True
         return service
+
+    def _owner(self, service: Service) -> str:
+        try:
+            return guarded(lambda: self.cloud.settle_service_owner(self.cluster_name, service))
+        except CloudProviderError as error:
+            raise SyncFailed("", error) from error
 
     def _exists(self, service: Service) -> bool:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from cloudprovider.concurrency import Concurrency
+from cloudprovider.toolkit import fence
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.clientbuilder import (
     ClientBuilder,
@@ -35,7 +36,10 @@ class AccessError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Access:
-    """Makes clients. ``own`` speaks as the process itself, ``components`` as each controller."""
+    """Makes clients. ``own`` speaks as the process itself, ``components`` as each controller.
+
+    Only those of ``components`` are asked for a lease when they write: ``own`` gets the lease.
+    """
 
     own: SimpleClientBuilder
     components: ClientBuilder
@@ -47,9 +51,17 @@ class Access:
         transport: Transport | None,
         metrics: RuntimeMetrics,
         *,
+        check: fence.Check | None = None,
         concurrency: Concurrency,
     ) -> Access:
         """Read the configuration; no request is made.
+
+        Args:
+            options: The flags.
+            transport: Reaches the API server; None = as the options say.
+            metrics: Where requests are counted.
+            check: Asked by the clients of ``components`` when a write is about to leave.
+            concurrency: Clocks and locks.
 
         Raises:
             AccessError: the kubeconfig, or what it refers to, cannot be used.
@@ -63,10 +75,11 @@ class Access:
             metrics=metrics.requests(host),
         )
         own = SimpleClientBuilder(transports, settings, concurrency=concurrency)
+        fenced = dataclasses.replace(settings, check=check)
         if not options.use_service_account_credentials:
-            return cls(own, own)
+            return cls(own, SimpleClientBuilder(transports, fenced, concurrency=concurrency))
         root = own.client("service-account-tokens")
-        accounts = DynamicClientBuilder(transports, settings, root=root, concurrency=concurrency)
+        accounts = DynamicClientBuilder(transports, fenced, root=root, concurrency=concurrency)
         return cls(own, accounts)
 
     def client(self, component: str) -> Client:

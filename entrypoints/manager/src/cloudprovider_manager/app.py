@@ -10,11 +10,13 @@ Source: ``design.md`` 7, ``spec/ccm-core.md`` 4.8, 6.2 (#27, #28, #30, #37).
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import Interface
 from cloudprovider.registry import CloudProviderInitError
+from cloudprovider_controllers.context import guard
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import Transport, TransportError
 from cloudprovider_manager import provider
@@ -38,7 +40,7 @@ class Manager:
     Args:
         options: Checked options.
         transport: Reaches the API server; None = as ``--kubeconfig`` and ``--master`` say.
-        cloud: A ready provider; None = the one that ``--cloud-provider`` names.
+        cloud: A ready provider, or several; None = those that ``--cloud-provider`` names.
 
     """
 
@@ -47,15 +49,16 @@ class Manager:
         options: Options,
         *,
         transport: Transport | None = None,
-        cloud: Interface | None = None,
+        cloud: Interface | Sequence[Interface] | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         self._options = options
         self._transport = transport
-        self._cloud = cloud
+        self._clouds = [cloud] if isinstance(cloud, Interface) else cloud
         self._concurrency = concurrency or current()
-        self.monitoring = Monitoring(concurrency=self._concurrency)
+        self.monitoring = Monitoring(options.disabled_metrics, concurrency=self._concurrency)
         self._failed = False
+        self._election: Election | None = None
         #: Set while the provider and the controllers are not being started.
         self._settled = self._concurrency.event()
         self._settled.set()
@@ -72,6 +75,7 @@ class Manager:
                 self._options,
                 self._transport,
                 self.monitoring.runtime,
+                check=guard(self._may_write),
                 concurrency=self._concurrency,
             )
             self.ports.open()
@@ -79,11 +83,12 @@ class Manager:
             _log.error("%s", error)
             return 1
         election = Election(self._options, access, self.monitoring, concurrency=self._concurrency)
+        self._election = election
         loops = Loops(
             self._options,
             access,
             self.monitoring,
-            may_write=election.may_write,
+            may_write=self._may_write,
             on_started=lambda running: self.health.add(Check(running.name, running.healthy)),
             concurrency=self._concurrency,
         )
@@ -91,6 +96,9 @@ class Manager:
         election.start(lambda: self._lead(loops, stop), lambda: self._fail(stop))
         stop.wait()
         return self._shut_down(election, loops)
+
+    def _may_write(self) -> bool:
+        return self._election is not None and self._election.may_write()
 
     def _add_checks(self, election: Election, stop: Event) -> None:
         if self._options.leader_elect:
@@ -104,13 +112,8 @@ class Manager:
         try:
             if stop.is_set():
                 return
-            cloud = self._cloud or provider.build(
-                self._options.cloud_provider,
-                self._options.cloud_config,
-                self._options.provider_options,
-            )
-            provider.check_cluster_id(cloud, allow_untagged=self._options.allow_untagged_cloud)
-            loops.start(cloud, stop)
+            clouds = self._clouds or provider.build_all(self._options)
+            loops.start(provider.route(clouds, self._options, self._concurrency), stop)
         except CloudProviderInitError as error:
             _log.error("Cloud provider could not be initialized: %s", error)
             self._fail(stop)

@@ -1,7 +1,8 @@
 """Flags declared once: a dataclass field is a flag; parsing and help are derived from it.
 
 Go's spelling is accepted: ``--name=value``, ``--name value``, ``--bool``, ``--bool=false``,
-underscores for hyphens, repeated lists, ``-v 5``, ``-v=5``, ``-v5``.
+underscores for hyphens, repeated lists, ``-v 5``, ``-v=5``, ``-v5``. The same declarations describe
+the file of ``--config`` (:mod:`cloudprovider_manager.config_file`).
 
 Source: ``spec/ccm-core.md`` 4.1.
 """
@@ -10,10 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from cloudprovider_manager.values import BOOL, BadValue, Kind, redact_url
+from cloudprovider_manager.values import BOOL, BadValue, Kind, Shape, redact_url
 
 T = TypeVar("T")
 
@@ -26,11 +27,15 @@ class Status(enum.Enum):
     ACTIVE = "active"
     DEPRECATED = "deprecated"  #: works, with a warning
     IGNORED = "ignored"  #: accepted so that old manifests start; does nothing here
+    REFUSED = "refused"  #: known, and only its default is accepted
 
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """One flag. ``note`` says what to do instead (deprecated) or why nothing happens (ignored)."""
+    """One flag.
+
+    ``note`` says what to do instead (deprecated), or why nothing happens (ignored, refused).
+    """
 
     name: str
     kind: Kind[Any]
@@ -41,6 +46,15 @@ class Flag:
     note: str = ""
     short: str = ""
     aliases: Sequence[str] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """How a value is written in the file of ``--config``."""
+        if self.kind.shape is not None:
+            return self.kind.shape
+        shapes = ((bool, Shape.SWITCH), (int, Shape.WHOLE), (tuple, Shape.LIST))
+        found = (shape for kind, shape in shapes if isinstance(self.default, kind))
+        return next(found, Shape.TEXT)
 
     def text(self, value: Any) -> str:
         """``value`` as it would be typed, without anything secret."""
@@ -84,13 +98,14 @@ class Parsed:
 
 
 class FlagError(Exception):
-    """The command line is wrong.
+    """The command line or the file of ``--config`` is wrong.
 
-    ``problems`` holds one sentence for each fault, ``parsed`` what could be read all the same.
+    ``problems`` holds one sentence for each fault, ``parsed`` what could be read all the same. The
+    text is that of Go's aggregate of errors.
     """
 
     def __init__(self, problems: Sequence[str], parsed: Parsed | None = None) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
         self.problems = tuple(problems)
         self.parsed = parsed or Parsed({})
 
@@ -167,43 +182,60 @@ class _Parser:
 
     def _take(self, found: Flag, spelling: str, value: str | None, rest: Iterator[str]) -> None:
         if value is None:
-            value = "true" if found.kind is BOOL else next(rest, None)
+            value = found.kind.implied or next(rest, None)
         if value is None:
             self._faulty.add(found.name)
             self._problems.append(f"{spelling} needs a value; accepted: {found.kind.accepted}")
             return
-        self._note_status(found, spelling)
         try:
             parsed = found.kind.parse(value)
         except BadValue as error:
             self._faulty.add(found.name)
             self._problems.append(
-                f"{spelling}={_shown(value)}: {error}; accepted: {found.kind.accepted}"
+                f"{spelling}={shown(value)}: {error}; accepted: {found.kind.accepted}"
             )
             return
+        problem, warning = remark(found, f"flag {spelling}", parsed, strict=self._strict)
+        if problem:
+            self._faulty.add(found.name)
+            self._problems.append(problem)
+        elif warning:
+            self._warnings.append(warning)
         if found.kind.appends and found.name in self._values:
-            parsed = (*self._values[found.name], *parsed)
+            parsed = found.kind.join(self._values[found.name], parsed)
         self._values[found.name] = parsed
 
-    def _note_status(self, found: Flag, spelling: str) -> None:
-        if found.status is Status.ACTIVE:
-            return
-        word = "is deprecated" if found.status is Status.DEPRECATED else "does nothing here"
-        message = f"flag {spelling} {word}: {found.note}"
-        if self._strict:
-            self._problems.append(f"{message} (refused because of --strict-flags)")
-        else:
-            self._warnings.append(message)
-
     def _suggestion(self, spelling: str) -> str:
-        import difflib  # only wrong command lines pay for it
-
-        names = [name for name in self._by_spelling if len(name) > 1]
-        close = difflib.get_close_matches(spelling.replace("_", "-"), names, n=1, cutoff=0.6)
-        return f", did you mean --{close[0]}?" if close else ""
+        close = closest(spelling.replace("_", "-"), self._by_spelling)
+        return f", did you mean --{close}?" if close else ""
 
 
-def _shown(value: str) -> str:
+def remark(found: Flag, what: str, value: Any, *, strict: bool) -> tuple[str, str]:
+    """What is to be said because ``found`` was given ``value``: a problem, or a warning, or ``""``.
+
+    ``what`` names the flag as the user wrote it, e.g. ``flag --port``.
+    """
+    if found.status is Status.ACTIVE:
+        return "", ""
+    if found.status is Status.REFUSED and value != found.default:
+        typed, only = shown(found.text(value)), shown(found.text(found.default))
+        return f"{what}={typed} is refused: {found.note}; accepted: {only}", ""
+    verb = "has been deprecated," if found.status is Status.DEPRECATED else "does nothing here:"
+    message = f"{what} {verb} {found.note}"
+    if strict:
+        return f"{message} (refused because of --strict-flags)", ""
+    return "", message[0].upper() + message[1:]
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The name in ``known`` that was probably meant by ``name``, or empty."""
+    import difflib  # only wrong command lines pay for it
+
+    names = [candidate for candidate in known if len(candidate) > 1]
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.6)), "")
+
+
+def shown(value: str) -> str:
     """``value`` quoted where quoting helps, cut where it is long, without a URL's password."""
     value = redact_url(value)
     cut = value if len(value) <= 80 else value[:80] + "…"

@@ -13,11 +13,13 @@ from cloudprovider.concurrency import Event, current
 from cloudprovider_manager import command, logs
 from cloudprovider_manager.flags import FlagError
 from cloudprovider_manager.options import Options
-from cloudprovider_manager.release import version
+from cloudprovider_manager.release import version, version_info
 
 # Not __name__, which is __main__ where this is run with -m.
 _log = logging.getLogger("cloudprovider_manager.main")
 
+#: Seconds for the last lines of the log.
+_LAST_LINES = 2.0
 #: Seconds after which a signal is seen at the latest.
 _SIGNAL_LATENCY = 0.5
 
@@ -30,9 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     with 1 at once.
     """
     code = _main(sys.argv[1:] if argv is None else argv)
+    # A stream that takes nothing more would hold the process for ever.
+    written = logs.flush(_LAST_LINES)
     if argv is None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if written:
+            sys.stdout.flush()
+            sys.stderr.flush()
         # Not sys.exit: that would wait for threads which a provider's SDK may have left behind.
         os._exit(code)
     return code
@@ -50,28 +55,45 @@ def _main(arguments: Sequence[str]) -> int:
         print(asked.help)  # noqa: T201 - what was asked for
         return 0
     if asked.options.version:
-        print(f"{command.PROGRAM} v{version()}")  # noqa: T201 - what was asked for
+        print(_version(asked.options.version))  # noqa: T201 - what was asked for
         return 0
     return _run(asked)
 
 
 def _run(asked: command.Command) -> int:
     options = asked.options
-    logs.configure(options.v, options.logging_format, _plugin_packages(options))
+    logs.configure(
+        logs.Settings(
+            verbosity=options.v,
+            log_format=options.logging_format,
+            modules=options.vmodule,
+            split=options.split_stream,
+            hold=options.info_buffer_size,
+            hold_seconds=options.log_flush_frequency,
+        ),
+        _plugin_packages(options),
+    )
     _log.info("%s v%s", command.PROGRAM, version())
     for warning in asked.warnings:
         _log.warning("%s", warning)
     if options.v >= 1:
         for name, value in command.effective(options).items():
-            if name in options.given:  # the others are in /configz
-                _log.info("FLAG: --%s=%r", name, value)
+            _log.info('FLAG: --%s="%s"', name, value)
     return _until_signal(options)
+
+
+def _version(asked: str) -> str:
+    if asked == "raw":
+        return "\n".join(f"{key}: {value}" for key, value in version_info().items())
+    return f"{command.PROGRAM} v{version()}"
 
 
 def _plugin_packages(options: Options) -> list[str]:
     from cloudprovider.registry import get_factory
+    from cloudprovider_manager import cloud_configs
 
-    return [get_factory(options.cloud_provider).__module__.partition(".")[0]]
+    names = cloud_configs.names(options.cloud_provider)
+    return [get_factory(name).__module__.partition(".")[0] for name in names]
 
 
 def _until_signal(options: Options) -> int:

@@ -15,14 +15,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cloudprovider_manager.auth_options import AuthFlags
+from cloudprovider_manager.compound_values import SWITCHES
 from cloudprovider_manager.flags import Status, flag
-from cloudprovider_manager.old_options import LATER, OLD_LOCKS, OldFlags
+from cloudprovider_manager.log_options import LogFlags
+from cloudprovider_manager.old_options import OLD_LOCKS, OldFlags
 from cloudprovider_manager.serving_options import ServingFlags
 from cloudprovider_manager.values import (
     BOOL,
     CIDRS,
+    CONFIGS,
     LIST,
-    PAIRS,
     PATH,
     TEXT,
     URL,
@@ -37,7 +39,6 @@ _GENERIC: Final = "Cloud and cluster"
 _CONTROLLERS: Final = "Controllers"
 _LEADER: Final = "Leader election"
 _CLIENT: Final = "Kubernetes API"
-_LOGS: Final = "Logs and process"
 
 _WORKERS = integer(1)
 
@@ -45,9 +46,32 @@ _WORKERS = integer(1)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Generic:
     cloud_provider: str = flag(
-        "", TEXT, "Name of the cloud provider; see `cloudprovider list`. Required.", group=_GENERIC
+        "",
+        TEXT,
+        "Name of the cloud provider; see `cloudprovider list`. Several, separated by commas, run "
+        "side by side; the first is the default one. Required.",
+        group=_GENERIC,
     )
-    cloud_config: str = flag("", PATH, "Configuration file of the provider.", group=_GENERIC)
+    cloud_config: str = flag(
+        "",
+        CONFIGS,
+        "Configuration file of the provider; of several NAME=PATH for each.",
+        group=_GENERIC,
+    )
+    default_load_balancer_provider: str = flag(
+        "",
+        TEXT,
+        "Provider of Services of type LoadBalancer that have no loadBalancerClass; 'none' leaves "
+        "them alone. Empty: the first of --cloud-provider. Services that have their load balancer "
+        "keep their provider.",
+        group=_GENERIC,
+    )
+    config: str = flag(
+        "",
+        PATH,
+        "File with values of flags, YAML or JSON; what is typed counts more (upstream: none).",
+        group=_GENERIC,
+    )
     cluster_name: str = flag(
         "kubernetes",
         TEXT,
@@ -161,20 +185,24 @@ class _Controllers:
         aliases=("route-reconcilation-period",),  # kube-aliyun's spelling
     )
     min_resync_period: float = flag(
-        43200.0,
-        duration(1),
-        "Every object is looked at again after once to twice this time.",
+        21600.0,
+        duration(0),
+        "Load balancers whose Service did not change are compared with the cloud again after once "
+        "to twice this (upstream: 12h, and no comparison); 0 = never. Nodes and routes have "
+        "periods of their own.",
         group=_CONTROLLERS,
-        status=Status.IGNORED,
-        note="the controllers compare with the cloud at times of their own.",
     )
     controller_start_interval: float = flag(
-        0.0, duration(0), "Pause between the starts of controllers.", group=_CONTROLLERS
+        0.0,
+        duration(0),
+        "Pause after the start of each controller, once to twice this.",
+        group=_CONTROLLERS,
     )
     feature_gates: tuple[tuple[str, str], ...] = flag(
         (),
-        PAIRS,
-        "Feature gates of upstream's manager; none has an effect.",
+        SWITCHES,
+        "Feature gates of upstream's manager; none has an effect, and those that ask for what is "
+        "not there are warned about.",
         group=_CONTROLLERS,
     )
 
@@ -231,7 +259,7 @@ class _Client:
         "Content type of requests.",
         group=_CLIENT,
         status=Status.IGNORED,
-        note="JSON is always used.",
+        note="JSON is always used; the answers are the same.",
     )
     use_service_account_credentials: bool = flag(
         False,
@@ -242,39 +270,9 @@ class _Client:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Logs:
-    v: int = flag(
-        0, integer(0, 10), "Verbosity: 0-1 what was done, 2-3 why, 4 and up every step.",
-        group=_LOGS, short="v",
-    )  # fmt: skip
-    logging_format: str = flag("text", choice("text", "json"), "Format of the log.", group=_LOGS)
-    vmodule: str = flag(
-        "", TEXT, "Verbosity by file.", group=_LOGS, status=Status.IGNORED, note=LATER
-    )
-    log_flush_frequency: float = flag(
-        5.0, duration(0.001), "Buffering of the log.", group=_LOGS, status=Status.IGNORED,
-        note="every line is written at once.",
-    )  # fmt: skip
-    logtostderr: bool = flag(
-        True, BOOL, "Where logs go.", group=_LOGS, status=Status.IGNORED,
-        note="logs always go to stderr.",
-    )  # fmt: skip
-    shutdown_timeout: float = flag(
-        20.0,
-        duration(0),
-        "How long calls in flight may go on after SIGTERM; keep it below the Pod's "
-        "terminationGracePeriodSeconds.",
-        group=_LOGS,
-        aliases=("shutdown-grace-period",),  # kube-aliyun's name
-    )
-    strict_flags: bool = flag(
-        False, BOOL, "Refuse flags that are deprecated or do nothing.", group=_LOGS
-    )
-    version: bool = flag(False, BOOL, "Print the version and exit.", group=_LOGS)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(OldFlags, _Logs, AuthFlags, ServingFlags, _Client, _Leader, _Controllers, _Generic):
+class Options(
+    OldFlags, LogFlags, AuthFlags, ServingFlags, _Client, _Leader, _Controllers, _Generic
+):
     """What the manager was asked to do; durations in seconds."""
 
     #: Names of the flags that were typed, e.g. ``cluster-cidr``.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import platform
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider_manager.command import effective
+from cloudprovider_manager.configz import configz
 from cloudprovider_manager.health import Health
 from cloudprovider_manager.monitoring import Monitoring
 from cloudprovider_manager.options import Options
-from cloudprovider_manager.release import version
+from cloudprovider_manager.release import version_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,6 @@ _log = logging.getLogger(__name__)
 
 _JSON = "application/json"
 _LOOPBACK = "127.0.0.1"
-_CONFIG_GROUP = "cloudcontrollermanager.config.k8s.io"
 
 
 class PortError(Exception):
@@ -178,26 +176,3 @@ class Ports:
             return certificates.from_files(certificate, key, concurrency=self._concurrency)
         pair = certificates.self_signed(options.serving_address, concurrency=self._concurrency)
         return FixedPair(pair)
-
-
-def configz(options: Options) -> dict[str, object]:
-    """The configuration in force, without anything secret."""
-    return {
-        _CONFIG_GROUP: {
-            "kind": "CloudControllerManagerConfiguration",
-            "apiVersion": f"{_CONFIG_GROUP}/v1alpha1",
-            "flags": effective(options),
-        }
-    }
-
-
-def version_info() -> dict[str, str]:
-    """What ``/version`` answers, in the form of Kubernetes' components."""
-    major, minor, *_ = version().split(".")
-    return {
-        "major": major,
-        "minor": minor,
-        "gitVersion": f"v{version()}",
-        "pythonVersion": platform.python_version(),
-        "platform": f"{platform.system().lower()}/{platform.machine()}",
-    }

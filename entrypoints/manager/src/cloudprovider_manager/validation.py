@@ -6,43 +6,24 @@ Source: ``spec/ccm-core.md`` 4.2 (order of validation), 4.3, 4.4, 4.5, 4.6, 6.2 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
-from cloudprovider_manager import serving_validation
+from cloudprovider.router import NONE
+from cloudprovider_manager import cloud_configs, controllers, gates, serving_validation
+from cloudprovider_manager.flags import closest, shown
 from cloudprovider_manager.old_options import OLD_LOCKS
 from cloudprovider_manager.options import Options
-
-#: Canonical name of the route controller.
-ROUTES = "node-route-controller"
-#: Aliases that ``--controllers`` takes as well, to canonical names.
-ALIASES = {
-    "cloud-node": "cloud-node-controller",
-    "cloud-node-lifecycle": "cloud-node-lifecycle-controller",
-    "service": "service-lb-controller",
-    "route": ROUTES,
-    "node": "cloud-node-controller",  # the names of Alibaba's manager
-}
-CONTROLLERS = tuple(dict.fromkeys(ALIASES.values()))
-
-_GATES = frozenset({
-    "AllAlpha",
-    "AllBeta",
-    "CloudControllerManagerWatchBasedRoutesReconciliation",
-    "CloudControllerManagerWebhook",
-    "ContextualLogging",
-    "ControllerManagerReleaseLeaderElectionLockOnExit",
-    "LoggingAlphaOptions",
-    "LoggingBetaOptions",
-    "NativeHistograms",
-})  # fmt: skip
-_REMOVED_GATES = frozenset({
-    "LegacyNodeRoleBehavior",
-    "ServiceNodeExclusion",
-    "StableLoadBalancerNodeSet",
-})  # fmt: skip
+from cloudprovider_manager.values import format_duration
 
 #: client-go's ``JitterFactor``: retries are spread by it, so the deadline must leave room.
 _JITTER = 1.2
+_LABEL = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+#: Seconds; more often, comparing would take what the cloud's API allows.
+_SHORTEST_RESYNC = 60.0
 
 
 def problems(options: Options) -> list[str]:
@@ -57,13 +38,7 @@ def warnings(options: Options) -> list[str]:
 
 def controller_enabled(name: str, options: Options) -> bool:
     """Whether ``--controllers`` asks for the controller with the canonical ``name``."""
-    items = [_canonical(item) for item in options.controllers]
-    for item in items:
-        if item == name:
-            return True
-        if item == f"-{name}":
-            return False
-    return "*" in items
+    return controllers.enabled(name, options.controllers)
 
 
 def routes_wanted(options: Options) -> bool:
@@ -76,7 +51,7 @@ def routes_wanted(options: Options) -> bool:
     switched_off = "allocate-node-cidrs" in options.given and not options.allocate_node_cidrs
     if switched_off and not options.cluster_cidr:
         return False
-    return controller_enabled(ROUTES, options)
+    return controller_enabled(controllers.ROUTES, options)
 
 
 def routes_managed(options: Options) -> bool:
@@ -84,27 +59,31 @@ def routes_managed(options: Options) -> bool:
     return routes_wanted(options) and bool(options.cluster_cidr)
 
 
-def _canonical(item: str) -> str:
-    sign = "-" if item.startswith("-") else ""
-    name = item.removeprefix("-")
-    return sign + ALIASES.get(name, name)
-
-
 def _provider(options: Options) -> Iterator[str]:
-    if not options.cloud_provider:
-        yield "--cloud-provider cannot be empty; accepted: a name that `cloudprovider list` shows"
+    yield from cloud_configs.faults(options.cloud_provider)
+    names = cloud_configs.names(options.cloud_provider)
+    default = options.default_load_balancer_provider
+    if default not in ("", NONE, *names):
+        yield (
+            f"--default-load-balancer-provider={default}: not in --cloud-provider; accepted: "
+            f"{', '.join((*names, NONE))}"
+        )
+
+
+def _cluster_name(options: Options) -> Iterator[str]:
     if not options.cluster_name.strip():
         yield "--cluster-name cannot be empty; accepted: a name that is unique in the account"
 
 
 def _controllers(options: Options) -> Iterator[str]:
-    for item in options.controllers:
-        name = _canonical(item).removeprefix("-")
-        if name not in CONTROLLERS and item != "*":
+    names = (*controllers.CONTROLLERS, *controllers.ALIASES)
+    for name in controllers.unknown(options.controllers):
+        if name not in controllers.FOREIGN:
+            close = closest(name, names)
+            hint = f", did you mean {close}?" if close else ""
             yield (
-                f'--controllers={item}: "{item.removeprefix("-")}" is not in the list of known '
-                f"controllers; accepted: *, {', '.join((*CONTROLLERS, *ALIASES))}, "
-                "each also with - in front"
+                f'--controllers={shown(name)}: "{name}" is not in the list of known '
+                f"controllers{hint}; accepted: *, {', '.join(names)}, each also with - in front"
             )
 
 
@@ -117,34 +96,80 @@ def _routes(options: Options) -> Iterator[str]:
         )
 
 
+def _periods(options: Options) -> Iterator[str]:
+    period = options.min_resync_period
+    if 0 < period < _SHORTEST_RESYNC:
+        yield (
+            f"--min-resync-period={format_duration(period)}: too small; accepted: 0s, or at least "
+            f"{format_duration(_SHORTEST_RESYNC)}"
+        )
+
+
 def _gates(options: Options) -> Iterator[str]:
     for gate, _ in options.feature_gates:
-        if gate not in _GATES | _REMOVED_GATES:
-            known = ", ".join(sorted(_GATES))
-            yield f"--feature-gates={gate}: unrecognized feature gate: {gate}; accepted: {known}"
+        if gate not in gates.KNOWN:
+            close = closest(gate, gates.KNOWN)
+            hint = f", did you mean {close}?" if close else ""
+            yield (
+                f"--feature-gates={shown(gate)}: unrecognized feature gate: {gate}{hint}; "
+                f"accepted: {', '.join(gates.NAMES)}"
+            )
+
+
+def _webhooks(options: Options) -> Iterator[str]:
+    for item in options.webhooks:
+        if item != "*":
+            name = item.removeprefix("-")
+            yield (
+                f'--webhooks={shown(item)}: "{name}" is not in the list of known webhooks: this '
+                "manager serves none; accepted: * or nothing"
+            )
+    if options.webhook_secure_port and options.webhook_secure_port == options.secure_port:
+        yield (
+            f"--webhook-secure-port={options.webhook_secure_port}: --webhook-secure-port cannot be "
+            "the same value as --secure-port; accepted: another port, or 0"
+        )
 
 
 def _election(options: Options) -> Iterator[str]:
     if not options.leader_elect:
         return
+    lock = options.leader_elect_resource_lock
+    if options.strict_flags and lock in OLD_LOCKS:
+        yield (
+            f'--leader-elect-resource-lock={lock}: resourceLock value must be "leases" '
+            "(refused because of --strict-flags); accepted: leases"
+        )
     lease, renew = options.leader_elect_lease_duration, options.leader_elect_renew_deadline
     if lease <= renew:
         yield (
-            f"--leader-elect-lease-duration={lease:g}s: leaseDuration must be greater than "
-            f"renewDeadline; accepted: more than {renew:g}s (--leader-elect-renew-deadline)"
+            f"--leader-elect-lease-duration={format_duration(lease)}: leaseDuration must be "
+            f"greater than renewDeadline; accepted: more than {format_duration(renew)} "
+            "(--leader-elect-renew-deadline)"
         )
     shortest = options.leader_elect_retry_period * _JITTER
     if renew <= shortest:
         yield (
-            f"--leader-elect-renew-deadline={renew:g}s: renewDeadline must be greater than "
-            f"retryPeriod*JitterFactor; accepted: more than {shortest:g}s"
+            f"--leader-elect-renew-deadline={format_duration(renew)}: renewDeadline must be "
+            "greater than retryPeriod*JitterFactor; accepted: more than "
+            f"{format_duration(shortest)}"
         )
-    for flag, value in (
-        ("--leader-elect-resource-name", options.leader_elect_resource_name),
-        ("--leader-elect-resource-namespace", options.leader_elect_resource_namespace),
+    yield from _lease_name(options)
+
+
+def _lease_name(options: Options) -> Iterator[str]:
+    """What the API server would refuse at every try to take the lease."""
+    for flag, value, form, accepted in (
+        ("name", options.leader_elect_resource_name, _SUBDOMAIN, "a name of at most 253"),
+        ("namespace", options.leader_elect_resource_namespace, _LABEL, "a name of at most 63"),
     ):
+        flag = f"--leader-elect-resource-{flag}"
+        what = f"{accepted} lower-case letters, digits and hyphens"
+        what += ", also dots" if form is _SUBDOMAIN else ""
         if not value:
-            yield f"{flag} cannot be empty; accepted: a name"
+            yield f"{flag} cannot be empty; accepted: {what}"
+        elif not form.fullmatch(value):
+            yield f"{flag}={shown(value)}: not a name; accepted: {what}"
 
 
 def _serving(options: Options) -> Iterator[str]:
@@ -156,9 +181,25 @@ def _serving(options: Options) -> Iterator[str]:
         )
 
 
+def _config_paths(options: Options) -> list[str]:
+    """The files that ``--cloud-config`` names, as far as it can be read."""
+    try:
+        names = cloud_configs.names(options.cloud_provider)
+        return list(cloud_configs.paths(options.cloud_config, names).values())
+    except cloud_configs.ConfigError:
+        return []
+
+
+def _configs(options: Options) -> Iterator[str]:
+    try:
+        cloud_configs.paths(options.cloud_config, cloud_configs.names(options.cloud_provider))
+    except cloud_configs.ConfigError as error:
+        yield str(error)
+
+
 def _files(options: Options) -> Iterator[str]:
     for flag, path in (
-        ("--cloud-config", options.cloud_config),
+        *(("--cloud-config", path) for path in _config_paths(options)),
         ("--kubeconfig", options.kubeconfig),
         *serving_validation.files(options),
     ):
@@ -194,6 +235,15 @@ def _lock_warnings(options: Options) -> Iterator[str]:
         )
 
 
+def _controller_warnings(options: Options) -> Iterator[str]:
+    for item in options.controllers:
+        name = item.removeprefix("-")
+        if name in controllers.FOREIGN:
+            yield f"--controllers={item} does nothing: {controllers.FOREIGN[name]}"
+    if not any(controllers.enabled(name, options.controllers) for name in controllers.CONTROLLERS):
+        yield f"--controllers={','.join(options.controllers)}: no controller runs"
+
+
 def _port_warnings(options: Options) -> Iterator[str]:
     if options.address and not options.port:
         yield (
@@ -209,9 +259,15 @@ def _election_warnings(options: Options) -> Iterator[str]:
 
 
 def _gate_warnings(options: Options) -> Iterator[str]:
-    for gate, _ in options.feature_gates:
-        if gate in _REMOVED_GATES:
-            yield f"--feature-gates={gate}: the gate is gone, its behaviour is always on"
+    yield from gates.remarks(options.feature_gates)
+
+
+def _log_warnings(options: Options) -> Iterator[str]:
+    if options.info_buffer_size and not options.split_stream:
+        yield (
+            f"--log-{options.logging_format}-info-buffer-size has no effect without "
+            f"--log-{options.logging_format}-split-stream"
+        )
 
 
 def _route_warnings(options: Options) -> Iterator[str]:
@@ -220,16 +276,19 @@ def _route_warnings(options: Options) -> Iterator[str]:
 
 
 def _config_mode_warnings(options: Options) -> Iterator[str]:
-    path = options.cloud_config
-    if path and os.path.isfile(path) and os.stat(path).st_mode & 0o004:
-        yield f"--cloud-config={path}: every user of this machine can read it; use mode 0600"
+    for path in _config_paths(options):
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o004:
+            yield f"--cloud-config={path}: every user of this machine can read it; use mode 0600"
 
 
 _Check = Callable[[Options], Iterator[str]]
+#: In upstream's order: a generic manager's, the cloud's, the ports', the provider's name.
 _CHECKS: tuple[_Check, ...] = (
-    _election, _controllers, _provider, _routes, _gates, _serving, _files
+    _gates, _election, _controllers, _periods, _cluster_name, _routes, _serving, _webhooks,
+    _provider, _configs, _files,
 )  # fmt: skip
 _WARNINGS: tuple[_Check, ...] = (
-    _lock_warnings, _name_warnings, _port_warnings, _election_warnings, _gate_warnings,
-    _route_warnings, serving_validation.warnings, _config_mode_warnings,
+    _lock_warnings, _name_warnings, _controller_warnings, _port_warnings, _election_warnings,
+    _gate_warnings, _route_warnings, _log_warnings, serving_validation.warnings,
+    _config_mode_warnings,
 )  # fmt: skip

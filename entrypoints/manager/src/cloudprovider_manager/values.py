@@ -6,6 +6,7 @@ Source: ``spec/ccm-core.md`` 4.1.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import ipaddress
 import re
 from collections.abc import Callable
@@ -16,6 +17,17 @@ T = TypeVar("T")
 
 class BadValue(ValueError):
     """A value that a flag does not take; the text says why, not what is accepted."""
+
+
+class Shape(enum.Enum):
+    """How a value is written in the file of ``--config``; the text completes "accepted: …"."""
+
+    TEXT = "text"
+    SWITCH = "true or false, without quotes"
+    WHOLE = "a whole number, without quotes"
+    NUMBER = "a number, without quotes"
+    LIST = "a list of texts"
+    MAP = "a mapping"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +42,9 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     format: Callable[[Any], str] = str
     appends: bool = False  #: a repeated flag adds to the value instead of replacing it
+    shape: Shape | None = None  #: None: what the type of the flag's default says
+    implied: str | None = None  #: the value of a flag that is typed without one
+    join: Callable[[Any, Any], Any] = lambda old, new: (*old, *new)  #: how it adds
 
 
 _UNIT_SECONDS = {
@@ -99,7 +114,23 @@ def _plain(text: str) -> str:
 
 TEXT = Kind("string", "any text", _plain)
 PATH = Kind("path", "a path of a file or folder", _plain)
-BOOL = Kind("bool", "true or false", parse_bool, lambda value: "true" if value else "false")
+#: A path, or NAME=PATH entries; only entries add up. Read by ``cloud_configs``.
+CONFIGS = Kind(
+    "path | name=path,…",
+    "a path of a file; for several providers NAME=PATH entries separated by commas",
+    _plain,
+    appends=True,
+    join=lambda old, new: f"{old},{new}" if "=" in old and "=" in new else new,
+)
+
+
+def _bool_text(value: object) -> str:
+    return "true" if value else "false"
+
+
+BOOL = Kind(
+    "bool", "true or false", parse_bool, _bool_text, implied="true"
+)  # fmt: skip
 
 
 def integer(minimum: int | None = None, maximum: int | None = None) -> Kind[int]:
@@ -129,7 +160,8 @@ def number() -> Kind[float]:
             raise BadValue("not a finite number")
         return value
 
-    return Kind("float", "a number; 0 or less means no limit", parse, "{:g}".format)
+    accepted = "a number; 0 or less means no limit"
+    return Kind("float", accepted, parse, "{:g}".format, shape=Shape.NUMBER)
 
 
 def fraction() -> Kind[float]:
@@ -144,7 +176,8 @@ def fraction() -> Kind[float]:
             raise BadValue("out of range")
         return value
 
-    return Kind("float", "a number above 0, at most 1", parse, "{:g}".format)
+    accepted = "a number above 0, at most 1"
+    return Kind("float", accepted, parse, "{:g}".format, shape=Shape.NUMBER)
 
 
 def duration(minimum: float | None = None) -> Kind[float]:
@@ -172,30 +205,12 @@ def choice(*values: str) -> Kind[str]:
     return Kind("string", " or ".join(value or '""' for value in values), parse)
 
 
-def _parse_list(text: str) -> tuple[str, ...]:
+def parse_list(text: str) -> tuple[str, ...]:
+    """The items of ``text``, which commas separate; none of an empty text."""
     return tuple(item.strip() for item in text.split(",")) if text else ()
 
 
-LIST = Kind("list", "names separated by commas", _parse_list, ",".join, appends=True)
-
-
-def _parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = [item.strip() for item in text.split(",") if item.strip()]
-    bad = [pair for pair in pairs if "=" not in pair or pair.startswith("=")]
-    if bad:
-        raise BadValue(f"{bad[0]!r} is not key=value")
-    return tuple(
-        (key.strip(), value.strip()) for key, _, value in (pair.partition("=") for pair in pairs)
-    )
-
-
-def _format_pairs(value: tuple[tuple[str, str], ...]) -> str:
-    return ",".join(f"{key}={item}" for key, item in value)
-
-
-PAIRS = Kind(
-    "key=value,…", "key=value pairs separated by commas", _parse_pairs, _format_pairs, appends=True
-)
+LIST = Kind("list", "names separated by commas", parse_list, ",".join, appends=True)
 
 
 def _parse_address(text: str) -> str:

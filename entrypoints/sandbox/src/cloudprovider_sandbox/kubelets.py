@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+#: The range of all Pods; kube-controller-manager would give each node its part.
+POD_NETWORK = "10.244.0.0/16"
 #: Seconds between two heartbeats, as kubelet's ``--node-status-update-frequency``.
 PERIOD = 10.0
 
@@ -150,7 +152,7 @@ def node_body(
 ) -> dict[str, Any]:
     """The Node that the kubelet of ``instance`` registers. ``number`` chooses its Pod range."""
     resources = {"cpu": "4", "memory": "16Gi", "pods": "110", "ephemeral-storage": "40Gi"}
-    pod_cidr = f"10.244.{number % 256}.0/24"
+    pod_cidr = f"10.244.{number % 256}.0/24"  # of POD_NETWORK
     labels = {
         "kubernetes.io/hostname": instance.node_name,
         "kubernetes.io/os": "linux",

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from cloudprovider_sandbox.kubelets import POD_NETWORK
+
 #: Seconds between SIGTERM and SIGKILL.
 GRACE = 25.0
 
@@ -80,7 +82,6 @@ def manager_command(
     """The manager's command line, with the flags of a production manifest.
 
     Whoever may read metrics in this cluster may read the manager's: see docs/guides/metrics.md.
-    Routes are off: the sandbox's nodes have no pod network.
     """
     return [
         sys.executable,
@@ -94,7 +95,8 @@ def manager_command(
         "--cluster-name=sandbox",
         "--leader-elect=true",
         "--use-service-account-credentials=true",
-        "--configure-cloud-routes=false",
+        "--configure-cloud-routes=true",
+        f"--cluster-cidr={POD_NETWORK}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         "--v=2",

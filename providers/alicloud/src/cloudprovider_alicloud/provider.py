@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 from importlib import metadata as packages
 from typing import TYPE_CHECKING, TextIO
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import InvalidConfiguration
 from cloudprovider.interface import ClientBuilder, InstancesV2, Interface, LoadBalancer, Routes
-from cloudprovider.models import Node
+from cloudprovider.models import Node, Service
 from cloudprovider.toolkit.calls import call_metrics
 from cloudprovider_alicloud import config as configuration
 from cloudprovider_alicloud import metadata, provider_id
@@ -23,12 +24,16 @@ from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.reconcile import Settings
 from cloudprovider_alicloud.instances import Instances
 from cloudprovider_alicloud.routes import VpcRoutes
-from cloudprovider_alicloud.service_marks import ServiceMarks
+from cloudprovider_alicloud.service_marks import ServiceMarks, is_marked
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 NAME = "alicloud"
+#: ``spec.loadBalancerClass`` of a classic load balancer. The Go manager ignores it, so that both
+#: never take the same Service; its ``alibabacloud.com/nlb`` is another product.
+#: Source: ``spec/alicloud.md`` 3.6.
+CLB_CLASS = "alibabacloud.com/clb"
 
 
 def new_alicloud(config: TextIO | None, *, sg_batch_size: int = DEFAULT_BATCH) -> AlicloudProvider:
@@ -67,6 +72,35 @@ new_alicloud.flags = {  # type: ignore[attr-defined]
         "Backends in one call that adds them to a server group or removes them, 1 to 40. More than "
         "20 only if the account takes them; a refusal halves it.",
         range(1, LARGEST_BATCH + 1),
+    ),
+}
+
+#: Flags of Alibaba's own manager (``spec/alicloud.md`` 8.1): known, so that its manifests start.
+new_alicloud.old_flags = {  # type: ignore[attr-defined]
+    "dry-run": (False, "refused", "this manager would change the cloud all the same"),
+    "network": ("vpc", "refused", "set network in the cloud config file"),
+    "max-concurrent-actions": (
+        10,
+        "ignored",
+        "each action of the API has a budget that adapts; see --concurrent-service-syncs.",
+    ),
+    "max-throttling-retry-times": (
+        10,
+        "ignored",
+        "a throttled call is repeated until the time for its operation is over.",
+    ),
+    "enable-imdsv2": (True, "ignored", "the metadata service is asked with a token always."),
+    "node-reconcile-batch-size": (100, "ignored", "100 instances are asked about at once."),
+    "route-reconcile-batch-size": (50, "ignored", "routes are written in the largest batches."),
+    "skip-disable-source-dest-check": (
+        False,
+        "ignored",
+        "the source and destination check of network interfaces is left alone.",
+    ),
+    "node-event-aggregation-wait-seconds": (
+        1,
+        "ignored",
+        "changes of nodes are collected for 0.5 s to 5 s.",
     ),
 }
 
@@ -127,6 +161,10 @@ class AlicloudProvider(Interface):
         """Count calls in ``registry`` from now on."""
         self.api.use_metrics(call_metrics(registry))
 
+    def fence_writes(self, may_write: Callable[[], bool]) -> None:
+        """Send no write while ``may_write()`` is false."""
+        self.api.fence_writes(may_write)
+
     def load_balancer(self) -> LoadBalancer:
         return self._load_balancer
 
@@ -138,6 +176,12 @@ class AlicloudProvider(Interface):
 
     def claims_node(self, node: Node) -> bool:
         return provider_id.claims(node)
+
+    def load_balancer_classes(self) -> Collection[str]:
+        return (CLB_CLASS,)
+
+    def claims_service(self, service: Service) -> bool:
+        return is_marked(service)
 
 
 def _sdk_caller(config: configuration.AlicloudConfig, concurrency: Concurrency) -> SdkCaller:

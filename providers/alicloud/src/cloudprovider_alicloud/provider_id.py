@@ -16,6 +16,7 @@ PREFIX = "alicloud://"
 
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _INSTANCE = re.compile(r"[A-Za-z0-9_-]+")
+_OWN_NAME = re.compile(r"[^.]+\.i-[a-z0-9]+")
 
 #: Nodes with one of these labels, whatever its value, are left alone by every controller.
 EXCLUDE_LABELS = (
@@ -78,5 +79,13 @@ def left_alone(node: Node) -> str:
 
 
 def claims(node: Node) -> bool:
-    """Whether ``node`` is ours by providerID or, while it has none, by a name of that form."""
-    return not left_alone(node) and is_valid(node.spec.provider_id or node.metadata.name)
+    """Whether ``node`` is ours by providerID or, while it has none, by a name of that form.
+
+    A name proves less: that of another cloud's node, such as ip-10-0-0-1.ec2.internal, reads like a
+    region and an instance too.
+    """
+    if left_alone(node):
+        return False
+    if node.spec.provider_id:
+        return is_valid(node.spec.provider_id)
+    return is_valid(node.metadata.name) and bool(_OWN_NAME.fullmatch(node.metadata.name))

@@ -14,10 +14,19 @@ import msgspec
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import KubernetesClient
 from cloudprovider.models import Service
+from cloudprovider_alicloud.clb.names import LABEL_ID
 
 #: What the Go manager puts on a Service whose load balancer it made. Nobody takes it away after a
 #: take-over, unless we do.
 GO_FINALIZER = "service.k8s.alibaba/resources"
+#: Conflict, and Invalid: the answers to a patch that names the UID of another object.
+_REFUSED = frozenset((409, 422))
+
+
+def is_marked(service: Service) -> bool:
+    """Whether ``service`` has a load balancer's id or the Go manager's finalizer."""
+    labels = service.metadata.labels or {}
+    return bool(labels.get(LABEL_ID)) or GO_FINALIZER in (service.metadata.finalizers or ())
 
 
 class ServiceMarks:
@@ -47,14 +56,43 @@ class ServiceMarks:
             self._patch(service, change, f"the removal of finalizer {GO_FINALIZER}")
 
     def _patch(self, service: Service, metadata: Mapping[str, Any], what: str) -> None:
-        meta = service.metadata
+        body = {"metadata": {"uid": service.metadata.uid, **metadata}}
         answer = self._client.raw(
             "PATCH",
-            f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}/status",
-            body=msgspec.json.encode({"metadata": {"uid": meta.uid, **metadata}}),
+            f"{_path(service)}/status",
+            body=msgspec.json.encode(body),
             content_type="application/strategic-merge-patch+json",
         )
-        if answer.status >= 400 and answer.status != 404:
+        if answer.status < 400 or answer.status == 404:
+            return
+        # The UID is refused like any other value: only the live object says whether it was the UID.
+        if answer.status not in _REFUSED or not self._is_another(service):
             raise CloudProviderError(
                 f"the API server answered {answer.status} to {what} of Service {service.key}"
             )
+
+    def _is_another(self, service: Service) -> bool:
+        """Whether ``service`` is gone, be it that another one has its name now."""
+        answer = self._client.raw("GET", _path(service))
+        if answer.status == 404:
+            return True
+        if answer.status >= 400:
+            return False
+        try:
+            found = msgspec.json.decode(answer.data, type=_Found)
+        except msgspec.DecodeError:
+            return False
+        return found.metadata.uid != service.metadata.uid
+
+
+class _Meta(msgspec.Struct):
+    uid: str
+
+
+class _Found(msgspec.Struct):
+    metadata: _Meta
+
+
+def _path(service: Service) -> str:
+    meta = service.metadata
+    return f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}"

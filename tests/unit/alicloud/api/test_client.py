@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from cloudprovider import errors
 from cloudprovider.toolkit import calls
 from cloudprovider_alicloud.api.caller import CallFailed
-from cloudprovider_alicloud.api.client import CloudApi, verify
+from cloudprovider_alicloud.api.client import READS, CloudApi, verify
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
 
 OK = {"Answer": 42}
@@ -324,6 +324,11 @@ def test_every_attempt_is_counted_by_action_and_code(world, make, failed):
         return registry.get_sample_value("cloudprovider_api_request_duration_seconds_count", labels)
 
     assert [count(code) for code in ("Throttling.User", "unknown", "ok")] == [1, 1, 1]
+    labels = {"provider": "alicloud", "service": "slb", "action": "DescribeX"}
+    assert registry.get_sample_value("cloudprovider_api_throttled_total", labels) == 1
+    rate = registry.get_sample_value("cloudprovider_api_budget_rate", labels)
+    assert rate is not None
+    assert rate < READS.per_second
 
 
 def test_the_log_names_action_code_and_request_but_no_parameter(world, make, caplog):
@@ -374,3 +379,41 @@ def test_an_error_in_a_success_is_an_error(fields):
 )
 def test_a_success_passes(fields):
     assert verify({"RequestId": "R-1", **fields})
+
+
+class TestFence:
+    """Once the lease may be another's, no write leaves, whatever it waited for (R5)."""
+
+    @pytest.mark.parametrize("allowed", [0, 1], ids=["before it waits", "at the last moment"])
+    def test_a_write_is_not_sent_and_a_read_is(self, world, make, allowed):
+        def main():
+            api, caller = make(OK)
+            answers = [True] * allowed
+            api.fence_writes(lambda: bool(answers and answers.pop()))
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            read(api)
+            assert [call[1] for call in caller.calls] == ["DescribeX"]
+
+        world.run(main)
+
+    def test_a_write_is_not_repeated(self, world, make, failed):
+        def main():
+            api, caller = make(failed("Throttling.User"), OK)
+            api.fence_writes(lambda: world.monotonic() == 0)
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)
+
+    def test_a_write_that_waited_for_its_budget_is_not_sent(self, world, make):
+        def main():
+            api, caller = make(OK, writes=calls.Rate(per_second=1.0, burst=1.0))
+            write(api)
+            api.fence_writes(lambda: world.monotonic() < 0.5)
+            with pytest.raises(errors.RetryLater, match="not the leader any more"):
+                write(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from cloudprovider.concurrency import RealConcurrency
+from cloudprovider.errors import RetryLater
 from cloudprovider_alicloud import config as configuration
 from cloudprovider_alicloud.api.caller import CallFailed, SdkCaller, flatten
 from cloudprovider_alicloud.api.client import CloudApi
@@ -107,3 +108,17 @@ def resident() -> int:
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith("VmRSS"))
     return int(line.split()[1])
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2], ids=["first look", "second", "in the connection"])
+def test_the_sdk_sends_no_write_once_the_lease_is_lost(emulator, caller, passed):
+    """The looks are: before the budget, before the SDK, and when the request goes out."""
+    emulator.reset()
+    looks = iter([True] * passed)
+    api = CloudApi(caller, region=emulator.world.region, concurrency=RealConcurrency())
+    api.fence_writes(lambda: next(looks, False))
+    with pytest.raises(RetryLater, match="not the leader any more"):
+        api.call("slb", "CreateLoadBalancer", {"ClientToken": "t"}, idempotent=True, write=True)
+    assert emulator.journal.records() == []
+    api.read("ecs", "DescribeInstances", {})
+    assert len(emulator.journal.records()) == 1

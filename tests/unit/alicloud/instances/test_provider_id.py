@@ -69,6 +69,9 @@ def test_no_prefix_of_a_valid_id_is_taken_for_another_cloud(length):
         pytest.param({"provider_id": "cn-beijing.i-1"}, True, id="another region"),
         pytest.param({"name": "cn-hangzhou.i-1"}, True, id="by name"),
         pytest.param({"name": "worker-1"}, False, id="no id yet"),
+        pytest.param({"name": "ip-10-0-0-1.ec2.internal"}, False, id="another cloud's name"),
+        pytest.param({"name": "node-1.example"}, False, id="a name with a dot"),
+        pytest.param({"name": "cn-hangzhou.i-1.example"}, False, id="more than an id"),
         pytest.param({"provider_id": "aws:///us-east-1a/i-1"}, False, id="another cloud"),
         pytest.param(
             {"name": "cn-hangzhou.i-1", "provider_id": "kind://x"}, False, id="id before name"

@@ -17,11 +17,11 @@ from cloudprovider_controllers.node.decisions import (
     ZONE,
     has_taint,
     initialization,
-    is_foreign,
     needs_work,
     refreshed_labels,
     split_labels,
     stable_label_changes,
+    with_provider_id,
     without_taint,
     work_changed,
 )
@@ -150,13 +150,20 @@ def test_provider_id(on_node, from_cloud, expected):
     assert initialization(node, metadata(provider_id=from_cloud)).provider_id == expected
 
 
-def test_without_any_provider_id_the_taint_stays():
-    with pytest.raises(CloudProviderError, match="does not set node provider ID for node node-1"):
-        initialization(make_node(**TAINTED), metadata(provider_id=""))
+def test_without_any_provider_id_there_is_no_metadata():
+    found = with_provider_id(make_node(**TAINTED), metadata(provider_id=""))
+    assert isinstance(found, CloudProviderError)
+    assert "does not set node provider ID for node node-1" in str(found)
+
+
+@pytest.mark.parametrize(("on_node", "from_cloud"), [("p://0", ""), ("", "p://1")])
+def test_one_provider_id_is_enough(on_node, from_cloud):
+    facts = metadata(provider_id=from_cloud)
+    assert with_provider_id(make_node(provider_id=on_node), facts) is facts
 
 
 def test_an_old_cloud_without_ids_can_still_initialise():
-    plan = initialization(make_node(**TAINTED), metadata(provider_id=""), needs_provider_id=False)
+    plan = initialization(make_node(**TAINTED), metadata(provider_id=""))
     assert plan.provider_id is None
     assert plan.taints == ()
 
@@ -179,8 +186,8 @@ REFRESH = [
      {}),
     ("resized", {INSTANCE_TYPE: "t0", BETA_INSTANCE_TYPE: "t0", ZONE: "z1", BETA_ZONE: "z1"},
      {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"}),
-    ("another zone is left alone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0",
-                                    BETA_ZONE: "z0"}, {}),
+    ("another zone", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1", ZONE: "z0", BETA_ZONE: "z0"},
+     {ZONE: "z1", BETA_ZONE: "z1"}),
     ("zone missing", {INSTANCE_TYPE: "t1", BETA_INSTANCE_TYPE: "t1"},
      {ZONE: "z1", BETA_ZONE: "z1"}),
 ]
@@ -225,15 +232,3 @@ def test_needs_work():
     assert needs_work(make_node(**TAINTED))
     assert needs_work(make_node(labels={BETA_ZONE: "a"}))
     assert not needs_work(make_node())
-
-
-@pytest.mark.parametrize(
-    ("provider_id", "claimed", "expected"),
-    [
-        pytest.param(None, False, False, id="no provider id yet"),
-        pytest.param("p://1", True, False, id="ours"),
-        pytest.param("q://1", False, True, id="another provider's"),
-    ],
-)
-def test_nodes_of_other_providers_are_foreign(provider_id, claimed, expected):
-    assert is_foreign(make_node(provider_id=provider_id), claimed=claimed) is expected

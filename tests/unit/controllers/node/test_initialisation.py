@@ -313,6 +313,33 @@ def test_a_node_deleted_meanwhile_is_forgotten_and_its_namesake_initialised(play
     play(scene)
 
 
+def test_a_namesake_gets_its_own_instance_and_not_the_one_of_the_node_before_it(play):
+    def scene(world):
+        world.cloud.add_instance("node-1", provider_id="fake://old")
+        instances = world.cloud.instances_v2()
+        ask = instances.instance_metadata_many
+        answers = []
+
+        def many(nodes):
+            answers.append(ask(nodes))
+            if len(answers) == 1:  # the answer is on its way, and then:
+                world.delete_node()
+                world.add_node(taints=[TAINT])
+                world.cloud.add_instance("node-1", provider_id="fake://new")
+                world.wait(1)
+            return answers[-1]
+
+        instances.instance_metadata_many = many
+        world.start("node")
+        world.add_node(taints=[TAINT])
+        world.wait(30)
+        assert world.node().spec.provider_id == "fake://new"
+        assert taints(world.node()) == []
+        assert world.reasons("node-1") == ["Synced"]
+
+    play(scene)
+
+
 @pytest.mark.parametrize("op", ["PATCH nodes/status", "PATCH nodes"])
 @pytest.mark.parametrize("kind", ["lost_answer", "not_sent"])
 def test_a_lost_answer_leads_to_the_same_end(play, op, kind):

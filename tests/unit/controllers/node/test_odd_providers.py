@@ -139,3 +139,23 @@ def test_metadata_is_a_dataclass_the_provider_may_share(play):
         assert {node.spec.provider_id for node in world.nodes()} == {"fake://same"}
 
     play(scene)
+
+
+def test_a_label_that_the_api_server_refuses_is_told_to_the_node(play):
+    def scene(world):
+        world.cloud.add_instance("node-1", labels={"mine/x": "not a label's value"})
+        world.cloud.add_instance("node-2")
+        world.start("node")
+        for name in ("node-1", "node-2"):
+            world.add_node(name, taints=[TAINT])
+        world.wait(60)
+        assert taints(world.node("node-1")) == [TAINT]
+        [(kind, reason, text)] = world.events("node-1")
+        assert (kind, reason) == ("Warning", "FailedToInitialize")
+        assert "not a label's value" in text
+        assert taints(world.node("node-2")) == []
+        world.cloud.add_instance("node-1")
+        world.wait(120)
+        assert taints(world.node("node-1")) == []
+
+    play(scene)

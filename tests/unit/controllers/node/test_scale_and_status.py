@@ -83,7 +83,7 @@ def test_a_dual_stack_node_is_not_written_again_and_again(play):
     play(scene)
 
 
-def test_a_changed_address_and_type_reach_the_node(play):
+def test_a_changed_address_type_and_zone_reach_the_node(play):
     def scene(world):
         world.cloud.add_instance("node-1", addresses=DUAL)
         world.start("node", node_status_update_frequency=10.0)
@@ -97,7 +97,7 @@ def test_a_changed_address_and_type_reach_the_node(play):
         assert node.status.addresses == make_addresses(*changed)
         assert node.metadata.labels["node.kubernetes.io/instance-type"] == "t9"
         assert node.metadata.labels["beta.kubernetes.io/instance-type"] == "t9"
-        assert node.metadata.labels["topology.kubernetes.io/zone"] == "zone-a"
+        assert node.metadata.labels["topology.kubernetes.io/zone"] == "zone-z"
         assert world.requests() == ["PATCH nodes/status node-1", "PATCH nodes node-1"]
 
     play(scene)

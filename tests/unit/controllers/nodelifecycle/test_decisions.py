@@ -7,6 +7,7 @@ import pytest
 
 from cloudprovider.models import Node, Taint
 from cloudprovider.testing.builders import make_node
+from cloudprovider_controllers.node.decisions import identity
 from cloudprovider_controllers.nodelifecycle.answers import Known, Verdict
 from cloudprovider_controllers.nodelifecycle.decisions import (
     SHUTDOWN,
@@ -14,7 +15,6 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
     Missing,
     choose,
     concern,
-    identity,
     is_ready,
     may_concern,
     with_shutdown,

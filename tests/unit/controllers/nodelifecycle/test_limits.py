@@ -248,3 +248,17 @@ def test_a_question_has_no_more_nodes_than_a_batch(stage, batch):
         assert sum(len(nodes) for nodes in cluster.asked()) == 20
 
     stage(scene)
+
+
+def test_no_question_is_only_about_nodes_that_left_together(stage):
+    """Where a cloud leaves out what it does not have, an answer without any is asked twice."""
+
+    def scene(world, cluster):
+        cluster.join_many(300)
+        cluster.lose(*(f"n{index:04}" for index in range(150)))
+        cluster.start()
+        assert len(cluster.asked()) == 3
+        for names in cluster.asked():
+            assert 0 < sum(name < "n0150" for name in names) < len(names)
+
+    stage(scene)

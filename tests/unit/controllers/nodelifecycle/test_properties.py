@@ -312,7 +312,7 @@ def no_pause(patch):
 
 
 def anybodys_nodes(patch):
-    patch.setattr(controller, "claims", lambda *_: True)
+    patch.setattr(controller.NodeLifecycleController, "_is_ours", lambda *_: True)
 
 
 def no_precondition(patch):

@@ -50,6 +50,7 @@ def test_a_stopped_node_gets_the_taint_in_one_guarded_patch(stage):
     stage(scene)
 
 
+@pytest.mark.gap("shutdown taint removal")
 def test_it_goes_when_the_node_is_ready_again_without_a_call_to_the_cloud(stage):
     def scene(world, cluster):
         cluster.join()

@@ -262,7 +262,7 @@ class TestFailures:
             assert (kind, reason) == ("Warning", "FailedToCreateRoute")
             uid = world.node("node-2").metadata.uid
             assert text == (
-                f"Could not create route {uid} {cidr(2)} for node node-2 after 0ms: boom (code E1)"
+                f"Could not create route {uid} {cidr(2)} for node node-2 after 0s: boom (code E1)"
             )
 
         play(scene)

@@ -449,3 +449,48 @@ def test_a_watch_that_is_refused_says_why_and_is_closed(virtually, fake_api, lin
         assert refused.closed
 
     virtually(main)
+
+
+# -- the lease -----------------------------------------------------------------------------------
+
+
+def leading_until(seconds):
+    def check():
+        if current().monotonic() >= seconds:
+            raise errors.WritesStopped("over")
+
+    return check
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda answer, refusal: refusal(429, retry_after="5"),
+        lambda answer, refusal: TransportError("refused", sent=False),
+    ],
+    ids=["asked for patience", "not sent"],
+)
+def test_a_write_is_not_repeated_once_the_lease_is_lost(
+    virtually, scripted, answer, refusal, answers
+):
+    def main():
+        transport = scripted(answers(answer, refusal), answer(200, OBJECT))
+        client = Client(transport, check=leading_until(0.05))
+        with pytest.raises(errors.WritesStopped):
+            client.delete(NODES, "n")
+        assert [request["method"] for request in transport.requests] == ["DELETE"]
+        client.get(NODES, "n")
+
+    virtually(main)
+
+
+def test_a_write_that_waited_for_the_rate_limit_is_not_sent(virtually, scripted, answer):
+    def main():
+        transport = scripted(answer(200, OBJECT))
+        client = Client(transport, qps=1, burst=1, check=leading_until(0.5))
+        client.delete(NODES, "n")
+        with pytest.raises(errors.WritesStopped):
+            client.delete(NODES, "n")
+        assert len(transport.requests) == 1
+
+    virtually(main)

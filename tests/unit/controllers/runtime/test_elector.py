@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cloudprovider.concurrency import Concurrency, current
 from cloudprovider.testing.virtual import VirtualConcurrency
+from cloudprovider_controllers.runtime import lease as leases
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.elector import LeaderElector, check_times
 from cloudprovider_controllers.runtime.transport import Response, TransportError
@@ -197,6 +198,12 @@ def test_renewals_are_one_request_each_and_keep_the_acquire_time(virtually):
         assert spec["renewTime"] > acquired
 
     virtually(main)
+
+
+@pytest.mark.parametrize(("duration", "seconds"), [(15.0, 15), (2.0, 2), (2.9, 3), (1.001, 2)])
+def test_others_wait_for_no_less_than_the_whole_duration(duration, seconds):
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert leases.held(None, "one", duration, now)["leaseDurationSeconds"] == seconds
 
 
 def test_fields_we_do_not_know_are_kept(virtually):

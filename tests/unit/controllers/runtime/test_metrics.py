@@ -25,6 +25,9 @@ FAMILIES = {
     "rest_client_request_retries": ("counter", ("code", "verb", "host")),
     "leader_election_master_status": ("gauge", ("name",)),
     "leader_election_slowpath": ("counter", ("name",)),
+    "cloudprovider_reconcile_oldest_waiting_seconds": ("gauge", ("name",)),
+    "cloudprovider_reconcile_longest_running_seconds": ("gauge", ("name",)),
+    "cloudprovider_reconcile_last_success_age_seconds": ("gauge", ("name",)),
 }
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 
+import msgspec
 import pytest
 
 from cloudprovider.models import LoadBalancerIngress, NodeAddress, PortStatus, Taint
@@ -135,6 +136,13 @@ def test_a_further_finalizer():
     assert patches.add_finalizer(["x", "y"]) == {
         "metadata": {"$setElementOrder/finalizers": ["x", "y", LB], "finalizers": [LB]}
     }
+
+
+@pytest.mark.upstream("Test_getPatchBytes")
+def test_a_further_finalizer_is_upstreams_patch_byte_for_byte():
+    assert msgspec.json.encode(patches.add_finalizer(["foo"], "bar")) == (
+        b'{"metadata":{"$setElementOrder/finalizers":["foo","bar"],"finalizers":["bar"]}}'
+    )
 
 
 def test_one_of_several_finalizers_goes():

@@ -148,6 +148,7 @@ def test_the_tenth_different_message_is_combined(virtually, scripted, answer):
     virtually(main)
 
 
+@pytest.mark.gap("events spam filter")
 def test_more_than_a_burst_about_one_object_is_dropped(virtually, scripted, answer):
     def main():
         transport = scripted(answer(201))

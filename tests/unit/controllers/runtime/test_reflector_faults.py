@@ -155,6 +155,7 @@ def drive(api, fault, *, from_start):
     return informer, witness, hot
 
 
+@pytest.mark.gap("informer relist after 410 Gone", "watch reconnect")
 @pytest.mark.parametrize("from_start", [True, False], ids=["from the start", "while watching"])
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "paged"])
 @pytest.mark.parametrize("row", ROWS)

@@ -22,6 +22,7 @@ from cloudprovider.concurrency import current
 from cloudprovider_controllers.runtime import reflector
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.clientbuilder import http_transports
+from cloudprovider_controllers.runtime.errors import WritesStopped
 from cloudprovider_controllers.runtime.informer import Informer
 from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig, Impersonation, Pem
 from cloudprovider_controllers.runtime.pool import KEEPALIVE
@@ -679,3 +680,20 @@ def test_an_informer_survives(serve, connect, monkeypatch, row):
     for thread in threads:
         thread.join(2)
         assert not thread.is_alive()
+
+
+def test_a_write_is_looked_at_once_more_when_it_goes_into_the_socket(serve):
+    server = serve(lambda exchange: exchange.reply(body=b'{"kind": "Node"}'))
+    looks = iter([True])
+
+    def check():
+        if not next(looks, False):
+            raise WritesStopped("over")
+
+    transport = HttpTransport(ClusterConfig(f"http://127.0.0.1:{server.port}"), user_agent="test")
+    client = Client(transport, check=check)
+    with pytest.raises(WritesStopped):
+        client.delete(NODES, "n")
+    client.get(NODES, "n")
+    transport.close()
+    assert [exchange.method for exchange in server.exchanges] == ["GET"]

@@ -24,6 +24,8 @@ from cloudprovider_controllers.service.decisions import (
 
 FINALIZER = (CLEANUP_FINALIZER,)
 
+upstream = pytest.mark.upstream
+
 
 def port(**fields):
     return ServicePort(**{"port": 80, "name": "http", "node_port": 30080, **fields})
@@ -60,10 +62,31 @@ def test_has_finalizer(finalizers, expected):
 @pytest.mark.parametrize(
     ("service", "expected"),
     [
-        pytest.param(make_service(deleted=True), False, id="no finalizer"),
-        pytest.param(make_service(finalizers=FINALIZER, deleted=True), True, id="deleted"),
-        pytest.param(make_service(finalizers=FINALIZER, type="NodePort"), True, id="other type"),
-        pytest.param(make_service(finalizers=FINALIZER), False, id="alive and wanted"),
+        pytest.param(
+            make_service(type="ClusterIP"),
+            False,
+            id="no finalizer",
+            marks=upstream("TestNeedsCleanup/service without finalizer"),
+        ),
+        pytest.param(make_service(deleted=True), False, id="deleted without finalizer"),
+        pytest.param(
+            make_service(finalizers=FINALIZER, deleted=True),
+            True,
+            id="deleted",
+            marks=upstream("TestNeedsCleanup/service with finalizer with timestamp"),
+        ),
+        pytest.param(
+            make_service(finalizers=FINALIZER, type="NodePort"),
+            True,
+            id="other type",
+            marks=upstream("TestNeedsCleanup/service with finalizer without timestamp without LB"),
+        ),
+        pytest.param(
+            make_service(finalizers=FINALIZER),
+            False,
+            id="alive and wanted",
+            marks=upstream("TestNeedsCleanup/service with finalizer without timestamp with LB"),
+        ),
         pytest.param(
             make_service(finalizers=FINALIZER, load_balancer_class="x/y"), False, id="foreign class"
         ),
@@ -79,6 +102,8 @@ NEEDS_UPDATE = [
     ("type from ClusterIP", {"type": "ClusterIP"}, {}, True),
     ("neither wants one", {"type": "ClusterIP"}, {"type": "NodePort"}, False),
     ("ports", {}, {"ports": [port(port=81)]}, True),
+    ("all of three ports", {"ports": [port(port=n) for n in (8000, 9000, 10000)]},
+     {"ports": [port(port=n) for n in (8001, 9001, 10001)]}, True),
     ("one port more", {}, {"ports": [port(), port(port=81, name="b")]}, True),
     ("order of ports", {"ports": [port(name="a"), port(name="b")]},
      {"ports": [port(name="b"), port(name="a")]}, True),
@@ -97,6 +122,8 @@ NEEDS_UPDATE = [
      {"ports": [port(target_port=21)]}, True),
     ("target port name", {"ports": [port(target_port="a")]},
      {"ports": [port(target_port="b")]}, True),
+    ("target port number to name", {"ports": [port(target_port=22)]},
+     {"ports": [port(target_port="dns")]}, True),
     ("same appProtocol", {"ports": [port(app_protocol="http")]},
      {"ports": [port(app_protocol="http")]}, False),
     ("appProtocol set", {}, {"ports": [port(app_protocol="http")]}, True),
@@ -123,10 +150,33 @@ NEEDS_UPDATE = [
 ]
 # fmt: on
 
+#: Which of them are upstream's, under its names.
+UPSTREAM_UPDATES = {
+    "type to ClusterIP": "If the service type is changed from LoadBalancer to ClusterIP",
+    "all of three ports": "If the Ports are different",
+    "count of external IPs": "If external ip counts are different",
+    "an external IP": "If external ips are different",
+    "UID": "If UID is different",
+    "externalTrafficPolicy": "If ExternalTrafficPolicy is different",
+    "healthCheckNodePort": "If HealthCheckNodePort is different",
+    "target port number": "If TargetGroup is different 1",
+    "target port number to name": "If TargetGroup is different 2",
+    "same appProtocol": "If appProtocol is the same",
+    "ipFamilies 1 to 2": "If service IPFamilies from single stack to dual stack",
+    "ipFamilies 2 to 1": "If service IPFamilies from dual stack to single stack",
+    "same ipFamilies": "If service IPFamilies not change",
+    "appProtocol set": "If appProtocol is set when previously unset",
+    "appProtocol changed": "If appProtocol is set to a different value",
+}
+
+
+def needs_update_row(name, *row):
+    case = UPSTREAM_UPDATES.get(name)
+    return pytest.param(*row, id=name, marks=[upstream(f"TestNeedsUpdate/{case}")] if case else [])
+
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [pytest.param(old, new, expected, id=name) for name, old, new, expected in NEEDS_UPDATE],
+    ("old", "new", "expected"), [needs_update_row(*row) for row in NEEDS_UPDATE]
 )
 def test_needs_update(old, new, expected):
     assert needs_update(make_service(**old), make_service(**new)) is expected
@@ -142,10 +192,28 @@ PORTS = (PortStatus(port=80, protocol="TCP"),)
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [
-        pytest.param(LoadBalancerStatus(), LoadBalancerStatus(), True, id="empty"),
+        pytest.param(
+            LoadBalancerStatus(),
+            LoadBalancerStatus(),
+            True,
+            id="empty",
+            marks=upstream("TestLoadBalancerStatusEqual/empty"),
+        ),
         pytest.param(LoadBalancerStatus(), LoadBalancerStatus(ingress=()), True, id="null is none"),
-        pytest.param(status({"ip": "a"}), status({"ip": "a"}), True, id="same IP"),
-        pytest.param(status({"ip": "a"}), status({"ip": "b"}), False, id="other IP"),
+        pytest.param(
+            status({"ip": "a"}),
+            status({"ip": "a"}),
+            True,
+            id="same IP",
+            marks=upstream("TestLoadBalancerStatusEqual/same ip"),
+        ),
+        pytest.param(
+            status({"ip": "a"}),
+            status({"ip": "b"}),
+            False,
+            id="other IP",
+            marks=upstream("TestLoadBalancerStatusEqual/different ip"),
+        ),
         pytest.param(status({"ip": "a"}), status({"hostname": "a"}), False, id="IP or host name"),
         pytest.param(
             status({"ip": "a"}, {"ip": "b"}), status({"ip": "b"}, {"ip": "a"}), False, id="order"
@@ -155,9 +223,18 @@ PORTS = (PortStatus(port=80, protocol="TCP"),)
             status({"ip": "a", "ip_mode": "VIP"}),
             True,
             id="same ipMode",
+            marks=upstream("TestLoadBalancerStatusEqual/same ipmode"),
         ),
         pytest.param(
-            status({"ip": "a", "ip_mode": "VIP"}), status({"ip": "a"}), True, id="default ipMode"
+            status({"ip": "a"}),
+            status({"ip": "a", "ip_mode": "VIP"}),
+            True,
+            id="default ipMode",
+            marks=upstream(
+                "TestLoadBalancerStatusEqual/only one ipmode set",
+                instead="VIP is what the API server fills in where a provider says nothing: the "
+                "same status, no patch. Proxy on one side alone does differ.",
+            ),
         ),
         pytest.param(
             status({"ip": "a", "ip_mode": "Proxy"}), status({"ip": "a"}), False, id="one ipMode"
@@ -167,24 +244,35 @@ PORTS = (PortStatus(port=80, protocol="TCP"),)
             status({"ip": "a", "ip_mode": "Proxy"}),
             False,
             id="other ipMode",
+            marks=upstream("TestLoadBalancerStatusEqual/different ipmode"),
         ),
         pytest.param(
             status({"ip": "a", "ports": PORTS}),
             status({"ip": "a", "ports": PORTS}),
             True,
             id="same ports",
+            marks=upstream("TestLoadBalancerStatusEqual/same ports"),
         ),
         pytest.param(
             status({"ip": "a", "ports": PORTS}),
             status({"ip": "a", "ports": (PortStatus(port=80, protocol="UDP"),)}),
             False,
             id="port protocol",
+            marks=upstream("TestLoadBalancerStatusEqual/same ports different protocol"),
         ),
         pytest.param(
-            status({"ip": "a", "ports": PORTS}), status({"ip": "a"}), False, id="ports left only"
+            status({"ip": "a", "ports": PORTS}),
+            status({"ip": "a"}),
+            False,
+            id="ports left only",
+            marks=upstream("TestLoadBalancerStatusEqual/only one port"),
         ),
         pytest.param(
-            status({"ip": "a"}), status({"ip": "a", "ports": PORTS}), False, id="ports right only"
+            status({"ip": "a"}),
+            status({"ip": "a", "ports": PORTS}),
+            False,
+            id="ports right only",
+            marks=upstream("TestLoadBalancerStatusEqual/only one port"),
         ),
     ],
 )

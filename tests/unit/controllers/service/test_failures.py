@@ -25,6 +25,7 @@ def starts(world, method="ensure_load_balancer", key="*"):
     return [round(later - earlier) for earlier, later in itertools.pairwise(times)]
 
 
+@pytest.mark.gap("retry timing with a fake clock (5,10,…,300)")
 def test_a_plain_error_is_retried_from_five_seconds_to_five_minutes(play):
     def scene(world):
         world.add_node()
@@ -313,6 +314,7 @@ def test_a_balancer_that_cannot_be_looked_up_is_not_taken_for_absent(play):
     play(scene)
 
 
+@pytest.mark.gap("UID swap")
 def test_the_old_balancer_of_a_recreated_service_is_deleted_before_the_new_is_made(play):
     def scene(world):
         world.add_node()

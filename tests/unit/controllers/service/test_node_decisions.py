@@ -14,29 +14,57 @@ from cloudprovider_controllers.service.decisions import (
     node_change_matters,
 )
 
+upstream = pytest.mark.upstream
+
+#: Rows of upstream's table of predicates, by the name that they have below.
+PREDICATES = {
+    "no conditions": 1,
+    "ready, provider id": 2,
+    "ready, no provider id": 3,
+    "not ready does not count": 4,
+    "no labels": 5,
+    "exclude empty": 6,
+    "exclude false": 7,
+    "exclude true": 8,
+    "exclude unreadable": 9,
+    "autoscaler": 10,
+}
+READINESS = {
+    "instead": "Readiness does not count, as in what upstream really runs since 1.27: its table "
+    "asks a predicate that nothing else uses."
+}
+
+
+def predicate_row(node, expected, name):
+    marks = []
+    if name in PREDICATES:
+        note = READINESS if name in ("no conditions", "not ready does not count") else {}
+        marks = [upstream(f"Test_respectsPredicates/row {PREDICATES[name]}", **note)]
+    return pytest.param(node, expected, id=name, marks=marks)
+
 
 @pytest.mark.parametrize(
     ("node", "expected"),
     [
-        pytest.param(make_node(), True, id="ready, no provider id"),
-        pytest.param(make_node(provider_id="p://1"), True, id="ready, provider id"),
-        pytest.param(make_node(ready="False"), True, id="not ready does not count"),
-        pytest.param(make_node(ready=None), True, id="no conditions"),
-        pytest.param(make_node(labels={}), True, id="no labels"),
-        pytest.param(make_node(labels={EXCLUDE_LABEL: ""}), False, id="exclude empty"),
-        pytest.param(make_node(labels={EXCLUDE_LABEL: "false"}), True, id="exclude false"),
-        pytest.param(make_node(labels={EXCLUDE_LABEL: "0"}), True, id="exclude 0"),
-        pytest.param(make_node(labels={EXCLUDE_LABEL: "true"}), False, id="exclude true"),
-        pytest.param(make_node(labels={EXCLUDE_LABEL: "foo"}), False, id="exclude unreadable"),
-        pytest.param(make_node(taints=[AUTOSCALER_TAINT]), False, id="autoscaler"),
-        pytest.param(make_node(taints=["other"]), True, id="another taint"),
-        pytest.param(make_node(deleted=True), False, id="being deleted"),
-        pytest.param(make_node(unschedulable=True), True, id="cordoned"),
-        pytest.param(make_node(taints=[UNINITIALIZED_TAINT]), False, id="not initialised yet"),
-        pytest.param(
+        predicate_row(make_node(), True, name="ready, no provider id"),
+        predicate_row(make_node(provider_id="p://1"), True, name="ready, provider id"),
+        predicate_row(make_node(ready="False"), True, name="not ready does not count"),
+        predicate_row(make_node(ready=None), True, name="no conditions"),
+        predicate_row(make_node(labels={}), True, name="no labels"),
+        predicate_row(make_node(labels={EXCLUDE_LABEL: ""}), False, name="exclude empty"),
+        predicate_row(make_node(labels={EXCLUDE_LABEL: "false"}), True, name="exclude false"),
+        predicate_row(make_node(labels={EXCLUDE_LABEL: "0"}), True, name="exclude 0"),
+        predicate_row(make_node(labels={EXCLUDE_LABEL: "true"}), False, name="exclude true"),
+        predicate_row(make_node(labels={EXCLUDE_LABEL: "foo"}), False, name="exclude unreadable"),
+        predicate_row(make_node(taints=[AUTOSCALER_TAINT]), False, name="autoscaler"),
+        predicate_row(make_node(taints=["other"]), True, name="another taint"),
+        predicate_row(make_node(deleted=True), False, name="being deleted"),
+        predicate_row(make_node(unschedulable=True), True, name="cordoned"),
+        predicate_row(make_node(taints=[UNINITIALIZED_TAINT]), False, name="not initialised yet"),
+        predicate_row(
             make_node(taints=[UNINITIALIZED_TAINT], provider_id="p://1"),
             True,
-            id="initialised, then tainted again",
+            name="initialised, then tainted again",
         ),
     ],
 )
@@ -44,9 +72,28 @@ def test_which_nodes_may_be_backends(node, expected):
     assert is_eligible(node) is expected
 
 
-def test_eligible_nodes_come_by_name():
-    nodes = [make_node("c"), make_node("a"), make_node("b", deleted=True)]
-    assert [node.metadata.name for node in eligible_nodes(nodes)] == ["a", "c"]
+def phases(phase):
+    return upstream(
+        f"TestListWithPredicate/ListWithPredicate filter {phase} node",
+        instead="The phase of a node, which nothing sets, is not looked at; there is one "
+        "predicate, the one that counts, and nodes come sorted.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("excluded", "left"),
+    [
+        pytest.param("024", "13", id="some", marks=phases("Running")),
+        pytest.param("13", "024", id="the others", marks=phases("Pending")),
+        pytest.param("01234", "", id="none", marks=phases("Terminated")),
+    ],
+)
+def test_eligible_nodes_come_by_name(excluded, left):
+    nodes = [
+        make_node(name, labels={EXCLUDE_LABEL: ""} if name in excluded else None)
+        for name in "30142"
+    ]
+    assert [node.metadata.name for node in eligible_nodes(nodes)] == list(left)
 
 
 EXCLUDED = {"labels": {EXCLUDE_LABEL: ""}}

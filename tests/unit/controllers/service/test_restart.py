@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloudprovider.owners import PROVIDER_LABEL
 from cloudprovider.testing.builders import make_service
 from cloudprovider.testing.faults import Fault
 
@@ -109,7 +110,7 @@ def test_a_lost_answer_while_deleting_leads_to_the_same_end(play, op):
 def test_a_half_made_service_is_proved_alive_before_its_balancer_is_made(play):
     def scene(world):
         world.add_node()
-        world.add_service(finalizers=[FINALIZER])
+        world.add_service(finalizers=[FINALIZER], labels={PROVIDER_LABEL: "fake"})
         world.start("service")
         assert world.requests() == ["PATCH services/status default/web"] * 2
         assert world.requests(effect=True) == ["PATCH services/status default/web"]

@@ -14,6 +14,9 @@ def states():
     return StateTable(RealConcurrency())
 
 
+@pytest.mark.upstream(
+    "TestServiceCache/Add", "TestServiceCache/Set and Get", "TestServiceCache/GetbyKeys"
+)
 def test_a_state_is_made_once(states):
     service = make_service()
     state = states.of(service)
@@ -25,6 +28,7 @@ def test_an_unknown_key_has_no_state(states):
     assert states.get("default/none") is None
 
 
+@pytest.mark.upstream("TestServiceCache/Del")
 def test_a_dropped_state_is_gone_and_dropping_twice_is_fine(states):
     states.of(make_service())
     states.drop("default/web")
@@ -32,6 +36,7 @@ def test_a_dropped_state_is_gone_and_dropping_twice_is_fine(states):
     assert states.get("default/web") is None
 
 
+@pytest.mark.upstream("TestServiceCache/ListKeys", "TestServiceCache/allServices")
 def test_items_are_all_states_of_one_moment(states):
     for name in ("a", "b"):
         states.of(make_service(name))

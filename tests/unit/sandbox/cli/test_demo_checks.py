@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from cloudprovider.testing.emulation import InventoryItem
 from cloudprovider_sandbox.demo import checks
 from cloudprovider_sandbox.demo.balancers import balancers_of
 
@@ -110,3 +111,31 @@ def test_what_is_left_behind_is_named(build):
     assert checks.same(build.foreign, [*build.foreign, left]) == [
         "server group rsp-1 (k8s/30080) was left behind"
     ]
+
+
+def route(cidr, hop):
+    return InventoryItem("route", f"rte-{cidr}", cidr, details={"next hop": hop})
+
+
+@pytest.mark.parametrize(
+    ("routes", "problem"),
+    [
+        pytest.param([("10.244.1.0/24", "i-1")], "", id="one to its instance"),
+        pytest.param([], "lead to [], not to node-1", id="none"),
+        pytest.param([("10.244.1.0/24", "i-2")], "lead to ['i-2']", id="to another"),
+        pytest.param(
+            [("10.244.1.0/24", "i-1"), ("10.244.1.0/24", "i-9")], "'i-9'", id="one too many"
+        ),
+    ],
+)
+def test_each_nodes_pods_have_one_route(build, routes, problem):
+    node = build.node(1)
+    node["spec"]["podCIDR"] = "10.244.1.0/24"
+    found = checks.routed([node], [route(*one) for one in routes], [build.instance(1)])
+    assert problem in "".join(found)
+    assert bool(found) == bool(problem)
+
+
+def test_routes_to_nodes_that_are_there_are_not_left_behind(build):
+    mine, stale = route("10.244.1.0/24", "i-1"), route("10.244.2.0/24", "i-2")
+    assert checks.without_nodes([mine, stale], [build.instance(1)]) == [stale]

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 EXAMPLES = pathlib.Path(__file__).parents[4] / "examples"
-MANIFESTS = sorted(EXAMPLES.rglob("*.yaml"))
+#: Without the file for --config, which is no object of Kubernetes.
+MANIFESTS = sorted(path for path in EXAMPLES.rglob("*.yaml") if path.parent.name != "manager")
 
 
 def documents(path):
@@ -41,6 +42,21 @@ def test_the_manager_accepts_the_arguments(path, tmp_path):
     ).options
     assert options.cloud_provider == "alicloud"
     assert options.leader_elect
+
+
+def test_the_manager_accepts_the_file_of_flags(tmp_path):
+    command = pytest.importorskip("cloudprovider_manager.command")
+    pytest.importorskip("cloudprovider_alicloud.provider")
+    (tmp_path / "cloud.conf").touch(mode=0o600)
+    text = (EXAMPLES / "manager" / "configuration.yaml").read_text()
+    path = tmp_path / "manager.yaml"
+    # The file that it names is not on this machine.
+    path.write_text(re.sub("/etc/.*", f"{tmp_path}/cloud.conf", text))
+    asked = command.read([f"--config={path}", "--strict-flags"])
+    assert asked.warnings == ()
+    written = set(yaml.safe_load(text)) - {"apiVersion", "kind"}
+    assert asked.options.given == written | {"config", "strict-flags"}
+    assert asked.options.provider_options == {"sg-batch-size": 20}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("daemonset.yaml")), ids=names)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from cloudprovider.models import Service
+from cloudprovider.models import Service, ServicePort
 from cloudprovider.toolkit.journal import Record
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -25,6 +25,7 @@ class Listener(msgspec.Struct, frozen=True):
 
     running: bool
     group: str  #: name of the server group it forwards to
+    id: str = ""  #: empty where a cloud has none
 
 
 class Balancer(msgspec.Struct, frozen=True):
@@ -48,6 +49,8 @@ class View(msgspec.Struct, frozen=True):
     backends: frozenset[str] = frozenset()  #: servers that should be backends now
     nodes: frozenset[str] = frozenset()  #: names of the Nodes
     members: frozenset[str] = frozenset()  #: names of the Nodes that have an instance
+    steady: frozenset[str] = frozenset()  #: servers that should have been backends for a while
+    broken: frozenset[str] = frozenset()  #: names of Services that nobody could serve
 
 
 def foreign_untouched(before: View, now: View) -> list[str]:
@@ -89,13 +92,79 @@ def nodes_kept(now: View) -> list[str]:
     return [f"O6: node {name} is gone, its instance exists" for name in now.members - now.nodes]
 
 
+def available(before: View, now: View) -> list[str]:
+    """O4: a listener that served goes on serving, with every backend that may stay."""
+    old = {balancer.id: balancer for balancer in before.balancers}
+    wanted = {service.metadata.uid: service for service in now.services if _wants(service)}
+    found = []
+    for balancer in now.balancers:
+        previous, service = old.get(balancer.id), wanted.get(balancer.owner_uid)
+        if previous is not None and service is not None:
+            for port in service.spec.ports or ():
+                what = _lost(previous, balancer, port, now.steady)
+                found += [f"O4: {service.key}, {port.port}: {what}"] if what else []
+    return found
+
+
+def _lost(before: Balancer, now: Balancer, port: ServicePort, steady: frozenset[str]) -> str:
+    """What a listener lost between two moments that it should have kept."""
+    key = (port.protocol, port.port)
+    old, new = before.listeners.get(key), now.listeners.get(key)
+    had = before.groups.get(old.group, frozenset()) if old is not None else frozenset()
+    if old is None or not old.running or not had:
+        return ""
+    if new is None or not new.running:
+        return "the listener is stopped or deleted"
+    if new.id != old.id:
+        return "the listener was made anew"
+    has = now.groups.get(new.group, frozenset())
+    gone = {item for item in had - has if item[0] in steady and item[1] == port.node_port}
+    if gone:
+        return f"backends removed that may stay: {sorted(gone)}"
+    return "" if has or not steady else "no backend is left"
+
+
+def _wants(service: Service) -> bool:
+    return service.spec.type == "LoadBalancer" and service.metadata.deletion_timestamp is None
+
+
+def kept(before: View, now: View) -> list[str]:
+    """O16, seen from its result: nothing is deleted of a Service that is there and wants it."""
+    there = {balancer.id for balancer in now.balancers}
+    wanted = {service.metadata.uid: service.key for service in now.services if _wants(service)}
+    return [
+        f"O16: {balancer.id} is deleted, {wanted[balancer.owner_uid]} wants it"
+        for balancer in before.balancers
+        if balancer.id not in there and balancer.owner_uid in wanted
+    ]
+
+
+def honest(now: View) -> list[str]:
+    """O19: a status names no address that is not the Service's own.
+
+    Except while it is cleaned up: then its finalizer says that the status is not to be trusted.
+    """
+    own: dict[str, set[str]] = collections.defaultdict(set)
+    for balancer in now.balancers:
+        own[balancer.owner_uid].add(balancer.address)
+    found = []
+    for service in now.services:
+        named = {ingress.ip or "" for ingress in service.status.load_balancer.ingress or ()}
+        going = not _wants(service) and FINALIZER in (service.metadata.finalizers or ())
+        if not going and not named <= own[service.metadata.uid]:
+            found.append(f"O19: the status of {service.key} names {sorted(named)}, not its own")
+    return found
+
+
 def converged(now: View) -> list[str]:
     """O7: every Service that wants a load balancer has exactly what it asks for; nobody else."""
     found = []
     balancers = {balancer.owner_uid: balancer for balancer in now.balancers}
     for service in now.services:
         balancer = balancers.pop(service.metadata.uid, None)
-        if service.spec.type == "LoadBalancer" and service.metadata.deletion_timestamp is None:
+        if _wants(service) and service.metadata.name in now.broken and balancer is None:
+            continue
+        if _wants(service):
             found += _as_asked(service, balancer, now.backends)
         else:
             found += _cleaned_up(service, balancer)
@@ -141,12 +210,12 @@ def _cleaned_up(service: Service, balancer: Balancer | None) -> list[str]:
 def quiet(records: Iterable[Record]) -> list[str]:
     """O8: passes with nothing changed write nothing, not even what is there already.
 
-    Leases are renewed whatever happens.
+    Leases are renewed whatever happens, and who leads is told beside them.
     """
     return [
         f"O8: {record.api} {record.op} {record.key} in a pass with nothing changed"
         for record in records
-        if record.write and "leases" not in record.op
+        if record.write and "leases" not in record.op and record.key != "kube-system/"
     ]
 
 
@@ -159,4 +228,15 @@ def nothing_left(initial: View, now: View) -> list[str]:
 
 def safe(before: View, now: View) -> list[str]:
     """All oracles that hold after every write."""
-    return foreign_untouched(before, now) + nothing_twice(now) + owners_exist(now) + nodes_kept(now)
+    return (
+        foreign_untouched(before, now)
+        + nothing_twice(now)
+        + owners_exist(now)
+        + nodes_kept(now)
+        + honest(now)
+    )
+
+
+def step(before: View, now: View) -> list[str]:
+    """All oracles that judge one write by the views before and after it."""
+    return available(before, now) + kept(before, now)

@@ -103,6 +103,23 @@ def _address(service: Object, balancer: Balancer) -> list[str]:
     return [f"the Service's address is {addresses}, the load balancer's {balancer.address}"]
 
 
+def routed(
+    nodes: Iterable[Object], items: Iterable[InventoryItem], instances: Iterable[EmulatedInstance]
+) -> list[str]:
+    """Every node's Pods are reached by one route to its instance."""
+    ids = {instance.node_name: instance.instance_id for instance in instances}
+    hops: dict[str, list[str]] = {}
+    for item in items:
+        if item.kind == "route":
+            hops.setdefault(item.name, []).append(item.details.get("next hop", ""))
+    problems = []
+    for node in nodes:
+        name, cidr = node["metadata"]["name"], node["spec"].get("podCIDR", "")
+        if name in ids and hops.get(cidr) != [ids[name]]:
+            problems.append(f"routes of {cidr} lead to {hops.get(cidr, [])}, not to {name}")
+    return problems
+
+
 def untouched(before: Iterable[InventoryItem], now: Iterable[InventoryItem]) -> list[str]:
     """Everything of ``before`` is still there as it was."""
     current = {(item.kind, item.id): item for item in now}
@@ -127,9 +144,17 @@ def same(before: Iterable[InventoryItem], now: Iterable[InventoryItem]) -> list[
     ]
 
 
-def without_instances(items: Iterable[InventoryItem]) -> list[InventoryItem]:
-    """``items`` without instances and network interfaces: they come and go with the nodes."""
-    return [item for item in items if item.kind not in ("instance", "network interface")]
+def without_nodes(
+    items: Iterable[InventoryItem], instances: Iterable[EmulatedInstance]
+) -> list[InventoryItem]:
+    """``items`` without what comes and goes with nodes: instances, and routes to them."""
+    ids = {instance.instance_id for instance in instances}
+    return [
+        item
+        for item in items
+        if item.kind not in ("instance", "network interface")
+        and not (item.kind == "route" and item.details.get("next hop") in ids)
+    ]
 
 
 def _ports(ports: Iterable[tuple[str, int]]) -> str:

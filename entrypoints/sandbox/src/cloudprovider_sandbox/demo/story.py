@@ -90,7 +90,7 @@ class Story:
             self._sandbox.start_manager()
 
         return Step(
-            title="the manager starts and initialises them",
+            title="the manager initialises them; their Pods get routes",
             commands=[
                 "cloud-controller-manager --cloud-provider=… --cloud-config=… --kubeconfig=…"
             ],
@@ -214,7 +214,11 @@ class Story:
     # -- checks ----------------------------------------------------------------------------
 
     def _nodes_problems(self) -> list[str]:
-        return checks.initialised(self._kube.items(NODES), self._instances())
+        nodes, instances = self._kube.items(NODES), self._instances()
+        problems = checks.initialised(nodes, instances)
+        if any(item.kind == "route" for item in self._before):  # a cloud that has routes
+            problems += checks.routed(nodes, self._sandbox.inventory(), instances)
+        return problems
 
     def _service_problems(self) -> list[str]:
         try:
@@ -232,8 +236,9 @@ class Story:
 
     def _gone_problems(self) -> list[str]:
         still = ["the Service is still there"] if self._kube.exists(SERVICE) else []
-        items = checks.without_instances(self._sandbox.inventory())
-        return [*still, *checks.same(checks.without_instances(self._before), items)]
+        instances = self._instances()
+        now = checks.without_nodes(self._sandbox.inventory(), instances)
+        return [*still, *checks.same(checks.without_nodes(self._before, instances), now)]
 
     # -- helpers ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudprovider.concurrency import Concurrency, Event, current
 from cloudprovider.errors import RetryLater
-from cloudprovider.toolkit import calls
+from cloudprovider.toolkit import calls, fence
 from cloudprovider.toolkit.sharing import SingleFlight
 from cloudprovider_alicloud.api.caller import Caller, CallFailed, Product, flatten
 from cloudprovider_alicloud.api.errors import (
@@ -39,6 +39,8 @@ READS = calls.Rate(per_second=50.0, burst=100.0)
 WRITES = calls.Rate(per_second=100.0, burst=200.0)
 
 _SHORT_TRIES = 5
+
+_NOT_LEADING = "not sent: not the leader any more"
 
 
 class CloudApi:
@@ -76,12 +78,20 @@ class CloudApi:
             concurrency=self._concurrency
         )
         self._stop: Event | None = None
+        self._may_write: Callable[[], bool] = lambda: True
         #: Writes so far, by product: a read that began before a write is not shared after it.
         self._writes: dict[str, int] = {}
 
     def stop_on(self, stop: Event) -> None:
         """Once ``stop`` is set: send no write, retry nothing, wait for nothing."""
         self._stop = stop
+
+    def fence_writes(self, may_write: Callable[[], bool]) -> None:
+        """Send no write, first or repeated, while ``may_write()`` is false.
+
+        It is asked at last when the request is about to go into the socket.
+        """
+        self._may_write = may_write
 
     def use_metrics(self, metrics: calls.CallMetrics) -> None:
         """Count attempts in ``metrics`` from now on."""
@@ -146,11 +156,14 @@ class CloudApi:
         write = call.operation is not Operation.READ
         if write and self._stopping():
             raise RetryLater(f"{call.product}:{call.action} not sent: stopping", after=1.0)
+        if write and not self._may_write():
+            raise RetryLater(f"{call.product}:{call.action} {_NOT_LEADING}", after=1.0)
         budget = self._budgets.get((call.product, call.action), self._rates[write])
         left = calls.remaining(TOTAL, concurrency=self._concurrency)
         waited = budget.acquire(max(0.0, left), sleep=self._sleep)
         if waited > 0.0:
             self._metrics.waited("alicloud", call.product, call.action, waited)
+        self._metrics.budget("alicloud", call.product, call.action, budget)
         left = calls.remaining(READ_TIMEOUT, concurrency=self._concurrency)
         if left < SHORTEST:
             raise calls.DeadlineExceeded(f"{call.product}:{call.action} not sent: no time left")
@@ -159,6 +172,8 @@ class CloudApi:
         except CallFailed as failed:
             if classify(failed) is Failure.THROTTLED:
                 budget.throttled(failed.retry_after)
+                self._metrics.throttled("alicloud", call.product, call.action)
+                self._metrics.budget("alicloud", call.product, call.action, budget)
             raise
         budget.succeeded()
         return reply
@@ -167,7 +182,7 @@ class CloudApi:
         started = self._concurrency.monotonic()
         code, request_id = "error", ""
         try:
-            reply = verify(self._caller.call(call.product, call.action, params, read_timeout=left))
+            reply = verify(self._send(call, params, left))
             code, request_id = "ok", str(reply["RequestId"])
             return reply
         except CallFailed as failed:
@@ -180,6 +195,16 @@ class CloudApi:
                 "%s:%s %s in %.3f s, request %s",
                 call.product, call.action, code, seconds, request_id or "-",
             )  # fmt: skip
+
+    def _send(self, call: Call, params: Mapping[str, str], left: float) -> dict[str, Any]:
+        write = call.operation is not Operation.READ
+        with fence.guarding(self._look if write else None):
+            fence.look()  # here for callers that have no sockets
+            return self._caller.call(call.product, call.action, params, read_timeout=left)
+
+    def _look(self) -> None:
+        if not self._may_write():
+            raise CallFailed(_NOT_LEADING, sent="no")
 
     def _delay(
         self, call: Call, error: Exception, tries: int, refreshed: list[bool]

@@ -5,6 +5,7 @@ What it does against the SDK's habits, each measured in ``spec/alicloud-sdk.md``
 - import effects (loggers at DEBUG with handlers of their own, warning filters) are undone (1);
 - it reads neither proxy variables nor ``DEBUG=sdk``, which would print session tokens (4.2, 1);
 - it follows no redirect (4.1);
+- a write is looked at once more when it goes into the socket (:mod:`cloudprovider.toolkit.fence`);
 - its exceptions become :class:`~cloudprovider_alicloud.api.caller.CallFailed`, without their texts,
   which hold URLs, and without the exceptions, which hold the signed request (4.1).
 """
@@ -19,6 +20,8 @@ from typing import Any
 
 with warnings.catch_warnings():  # the imports add filters
     import requests
+    import urllib3.connection
+    import urllib3.connectionpool
     import urllib3.exceptions
     from alibabacloud_tea_openapi import utils_models
     from alibabacloud_tea_openapi.client import Client
@@ -27,6 +30,7 @@ with warnings.catch_warnings():  # the imports add filters
     from darabonba.exceptions import RetryError, UnretryableException
     from darabonba.runtime import RuntimeOptions
 
+from cloudprovider.toolkit.fence import FencedConnection
 from cloudprovider_alicloud.api.caller import VERSIONS, CallFailed, Product, Sent
 from cloudprovider_alicloud.api.endpoints import Endpoint
 from cloudprovider_alicloud.credentials import CredentialSource
@@ -40,6 +44,38 @@ class _Session(requests.Session):
         self.max_redirects = 0
 
 
+class _Http(FencedConnection, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _Https(FencedConnection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _HttpPool(urllib3.connectionpool.HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(urllib3.connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Adapter(core._TLSAdapter):  # type: ignore[misc]
+    """The SDK's own, whose connections look whether a write may still be sent."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
 def _tame() -> None:
     for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
         logger = logging.getLogger(name)
@@ -49,6 +85,7 @@ def _tame() -> None:
     # environment. Proxies are given to it where they apply (:func:`open_client`).
     core.os = types.SimpleNamespace(environ={}, getenv=lambda *_: None)
     core.Session = _Session
+    core._TLSAdapter = _Adapter
 
 
 _tame()

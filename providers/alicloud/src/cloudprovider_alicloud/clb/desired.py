@@ -214,6 +214,7 @@ def _check_exposure(service: Service, values: Values, config: AlicloudConfig) ->
             value="internet",
             accepted="intranet",
         )
+    _check_families(service)
     restricted = not allows_all(source_ranges(service))
     if restricted and values[keys.ACL_STATUS] != "on":
         raise InvalidConfiguration(
@@ -221,6 +222,17 @@ def _check_exposure(service: Service, values: Values, config: AlicloudConfig) ->
             field="spec.loadBalancerSourceRanges",
             value=",".join(service.spec.load_balancer_source_ranges or ("(annotation)",)),
             accepted="no ranges, or the annotations acl-status: on, acl-type and acl-id",
+        )
+
+
+def _check_families(service: Service) -> None:
+    """A CLB has one address, of one family (``spec/alicloud.md`` 3, row 26)."""
+    if service.spec.ip_family_policy == "RequireDualStack":
+        raise InvalidConfiguration(
+            "a CLB has one address, of one family",
+            field="spec.ipFamilyPolicy",
+            value="RequireDualStack",
+            accepted="SingleStack or PreferDualStack",
         )
 
 

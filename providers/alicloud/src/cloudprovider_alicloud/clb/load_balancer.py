@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cloudprovider.concurrency import Concurrency, current
 from cloudprovider.errors import CloudProviderError, ImplementedElsewhere
-from cloudprovider.interface import LoadBalancer
+from cloudprovider.interface import LoadBalancer, Survey
 from cloudprovider.models import LoadBalancerIngress, LoadBalancerStatus, Node, Service
 from cloudprovider.toolkit.annotations import Values
 from cloudprovider.toolkit.ownership import Owner
@@ -28,6 +28,7 @@ from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.locate import Subject
 from cloudprovider_alicloud.clb.memory import Memory, Remembered
 from cloudprovider_alicloud.clb.reconcile import Reconciler, Settings
+from cloudprovider_alicloud.clb.survey import Surveyor
 from cloudprovider_alicloud.config import AlicloudConfig
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class ClbLoadBalancer(LoadBalancer):
         self._reconciler = Reconciler(
             api, inventory, self._creator, settings, concurrency=concurrency
         )
+        self._surveyor = Surveyor(inventory, config, self._peek)
 
     def set_recorder(self, recorder: Recorder) -> None:
         """Use ``recorder`` from now on: the Kubernetes client comes with initialisation."""
@@ -161,6 +163,9 @@ class ClbLoadBalancer(LoadBalancer):
                 self._node_change = change
         return change.changes_servers(values)
 
+    def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey:  # noqa: ARG002
+        return self._surveyor.look(services)
+
     def plan(self, service: Service, nodes: Sequence[Node]) -> Change:
         """The dry run: what :meth:`ensure_load_balancer` would do now. Reads only."""
         with self._memory.of(service.metadata.uid) as remembered:
@@ -177,6 +182,9 @@ class ClbLoadBalancer(LoadBalancer):
             values=keys.ANNOTATIONS.parse(service.metadata.annotations),
             remembered=remembered,
         )
+
+    def _peek(self, service: Service) -> Subject:
+        return self._subject(service, self._memory.peek(service.metadata.uid))
 
     def _note(self, subject: Subject, nodes: Sequence[Node]) -> None:
         """Say once what has no effect."""

@@ -97,6 +97,12 @@ class Memory:
                 self._busy.discard(uid)
                 self._free.notify_all()
 
+    def peek(self, uid: str) -> Remembered:
+        """What is remembered of ``uid`` now, without waiting for a pass that is under way."""
+        with self._free:
+            found = self._remembered.get(uid)
+            return Remembered() if found is None else dataclasses.replace(found)
+
     def forget(self, uid: str, *, dead_id: str = "") -> None:
         """Forget ``uid``, but for the id that its next client token must avoid."""
         with self._free:

@@ -9,10 +9,23 @@ from cloudprovider.models import (
     LoadBalancerIngress,
     LoadBalancerStatus,
     ObjectMeta,
+    PortStatus,
     Service,
     ServiceSpec,
 )
 from cloudprovider.toolkit import service as facts
+
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+
+upstream = pytest.mark.upstream
+
+
+def cases(test, *rows):
+    """Rows of a table of upstream's that has no names: they are counted from 1."""
+    return [
+        pytest.param(*row, marks=upstream(f"{test}/row {number}"))
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def make(annotations=None, finalizers=None, uid="", **spec) -> Service:
@@ -77,9 +90,90 @@ def test_a_wrong_source_range_names_where_it_stands(spec, annotation, field):
     assert "10.0.0.0/24" in caught.value.accepted
 
 
-def test_only_the_ipv4_everywhere_allows_all():
-    assert facts.allows_all(networks("0.0.0.0/0", "10.0.0.0/8"))
-    assert not facts.allows_all(networks("::/0"))
+@pytest.mark.parametrize("where", ["spec", "annotation"])
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    cases(
+        "TestGetLoadBalancerSourceRanges",
+        ("10.0.0.1/33", None),
+        ("foo.bar", None),
+        ("10.0.0.1/32,*", None),
+        ("10.0.0.1/32,", None),
+        ("10.0.0.1/32, ", None),
+        ("10.0.0.1", None),
+        ("192.168.0.1/32", ["192.168.0.1/32"]),
+        ("192.168.0.1/32,192.168.0.1/32", ["192.168.0.1/32"]),
+        ("192.168.0.1/32,192.168.0.2/32", ["192.168.0.1/32", "192.168.0.2/32"]),
+        ("  192.168.0.1/32 , 192.168.0.2/32   ", ["192.168.0.1/32", "192.168.0.2/32"]),
+        (None, ["0.0.0.0/0"]),
+        ("", ["0.0.0.0/0"]),
+    ),
+)
+def test_source_ranges_mean_the_same_in_spec_and_annotation(text, ranges, where):
+    spec = tuple(text.split(",")) if text and where == "spec" else None
+    annotations = {facts.SOURCE_RANGES_ANNOTATION: text} if text is not None and not spec else None
+    service = make(annotations, load_balancer_source_ranges=spec)
+    if ranges is None:
+        with pytest.raises(InvalidConfiguration):
+            facts.source_ranges(service)
+    else:
+        found = facts.source_ranges(service)
+        assert found == networks(*ranges)
+        assert facts.allows_all(found) is (not text)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        *cases(
+            "TestAllowAll",
+            (["10.0.0.1/32"], False),
+            (["10.0.0.1/32", "10.0.0.2/32"], False),
+            (["10.0.0.1/32", "10.0.0.1/32"], False),
+            (["0.0.0.0/0"], True),
+            (["192.168.0.0/0"], True),
+            (["192.168.0.1/32", "0.0.0.0/0"], True),
+        ),
+        pytest.param(["::/0"], False, id="everywhere in IPv6 is not everywhere"),
+    ],
+)
+def test_only_the_ipv4_everywhere_allows_all(ranges, expected):
+    service = make(load_balancer_source_ranges=tuple(ranges))
+    assert facts.allows_all(facts.source_ranges(service)) is expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "policy", "expected"),
+    cases(
+        "TestRequestsOnlyLocalTraffic",
+        ("", None, False),
+        ("ClusterIP", None, False),
+        ("NodePort", None, False),
+        ("NodePort", "Cluster", False),
+        ("NodePort", "Local", True),
+        ("LoadBalancer", "Cluster", False),
+        ("LoadBalancer", "Local", True),
+    ),
+)
+def test_who_wants_only_local_traffic(type_, policy, expected):
+    service = make(type=type_, external_traffic_policy=policy)
+    assert facts.requests_only_local_traffic(service) is expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "policy", "expected"),
+    cases(
+        "TestNeedsHealthCheck",
+        ("ClusterIP", None, False),
+        ("NodePort", "Cluster", False),
+        ("NodePort", "Local", False),
+        ("LoadBalancer", "Cluster", False),
+        ("LoadBalancer", "Local", True),
+    ),
+)
+def test_who_needs_a_health_check(type_, policy, expected):
+    service = make(type=type_, external_traffic_policy=policy)
+    assert facts.needs_health_check(service) is expected
 
 
 @pytest.mark.parametrize(
@@ -100,18 +194,75 @@ def test_local_traffic_and_its_health_check(type_, policy, port, local, check, p
     assert facts.health_check_path_port(service) == path_port
 
 
-def test_the_finalizer_is_found():
-    assert facts.has_load_balancer_finalizer(
-        make(finalizers=("other", "service.kubernetes.io/load-balancer-cleanup"))
-    )
-    assert not facts.has_load_balancer_finalizer(make())
+@pytest.mark.parametrize(
+    ("finalizers", "expected"),
+    [
+        pytest.param(
+            None, False, id="none", marks=upstream("TestHasLBFinalizer/service without finalizer")
+        ),
+        pytest.param(
+            ("unrelated",),
+            False,
+            id="another",
+            marks=upstream("TestHasLBFinalizer/service with unrelated finalizer"),
+        ),
+        pytest.param(
+            (FINALIZER,),
+            True,
+            id="ours",
+            marks=upstream("TestHasLBFinalizer/service with one finalizer"),
+        ),
+        pytest.param(
+            (FINALIZER, "unrelated"),
+            True,
+            id="ours among others",
+            marks=upstream("TestHasLBFinalizer/service with multiple finalizers"),
+        ),
+    ],
+)
+def test_the_finalizer_is_found(finalizers, expected):
+    assert facts.has_load_balancer_finalizer(make(finalizers=finalizers)) is expected
 
 
-def test_statuses_are_equal_if_their_ingress_lists_are():
-    point, other = LoadBalancerIngress(ip="1.1.1.1"), LoadBalancerIngress(hostname="x")
-    equal = facts.load_balancer_status_equal
-    assert equal(LoadBalancerStatus(), LoadBalancerStatus(ingress=()))
-    assert equal(LoadBalancerStatus(ingress=(point,)), LoadBalancerStatus(ingress=(point,)))
-    assert not equal(
-        LoadBalancerStatus(ingress=(point, other)), LoadBalancerStatus(ingress=(other, point))
+def status(**fields):
+    return LoadBalancerStatus(ingress=(LoadBalancerIngress(**fields),))
+
+
+def at(address="192.168.0.1", *, mode=None, protocol=None):
+    ports = (PortStatus(port=80, protocol=protocol),) if protocol else None
+    return status(ip=address, ip_mode=mode, ports=ports)
+
+
+# fmt: off
+STATUSES = [
+    ("empty", LoadBalancerStatus(), LoadBalancerStatus(), True),
+    ("same ip", at(), at(), True),
+    ("different ip", at("192.168.0.2"), at(), False),
+    ("same ipmode", at(mode="VIP"), at(mode="VIP"), True),
+    ("only one ipmode set", at(), at(mode="VIP"), False),
+    ("different ipmode", at(mode="Proxy"), at(mode="VIP"), False),
+    ("same ports", at(protocol="TCP"), at(protocol="TCP"), True),
+    ("same ports different protocol", at(protocol="TCP"), at(protocol="UDP"), False),
+    ("only one port", at(protocol="TCP"), at(), False),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        pytest.param(*row, id=name, marks=upstream(f"TestLoadBalancerStatusEqual/{name}"))
+        for name, *row in STATUSES
+    ],
+)
+def test_statuses_are_equal_if_they_say_the_same(left, right, expected):
+    assert facts.load_balancer_status_equal(left, right) is expected
+    assert facts.load_balancer_status_equal(right, left) is expected
+
+
+def test_the_order_of_ingress_points_counts():
+    one, two = at("1.1.1.1").ingress, at("2.2.2.2").ingress
+    assert not facts.load_balancer_status_equal(
+        LoadBalancerStatus(ingress=one + two), LoadBalancerStatus(ingress=two + one)
     )
+    assert facts.load_balancer_status_equal(LoadBalancerStatus(), LoadBalancerStatus(ingress=()))

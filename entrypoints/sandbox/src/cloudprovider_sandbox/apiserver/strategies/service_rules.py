@@ -45,7 +45,7 @@ def needs_node_ports(service: Json) -> bool:
 
 
 def may_have_node_ports(service: Json) -> bool:
-    """Whether its type has node ports at all; once given, they stay."""
+    """Whether its type has node ports at all; those that it names are kept."""
     return kind_of(service) in {NODE_PORT, LOAD_BALANCER}
 
 
@@ -132,7 +132,7 @@ def keep_allocated(new: Json, old: Json) -> None:
     after, before = new["spec"], old["spec"]
     if needs_cluster_ip(new) and needs_cluster_ip(old):
         _keep_addresses(after, before)
-    if may_have_node_ports(new) and may_have_node_ports(old):
+    if needs_node_ports(new) and needs_node_ports(old):
         _keep_node_ports(after.get("ports") or [], before.get("ports") or [])
     if needs_health_check_port(new) and needs_health_check_port(old):
         _keep(after, before, "healthCheckNodePort")

@@ -1,21 +1,12 @@
-"""Scenario 6: routes, with a fault at every call of the manager.
+"""A world whose nodes have ranges of addresses, and whose route table is judged beside all else."""
 
-Nodes join, leave and pass on their range; a route is deleted by hand, one stands in the way, and
-others belong to people and to another cluster (``spec/reliability.md`` 3.5).
-"""
+from __future__ import annotations
 
-import functools
-
-import pytest
 from world import World
 
-from cloudprovider.testing.harness.boundary import WRITE_KINDS, injections
 from cloudprovider_alicloud.emulator.resources import NextHop, RouteEntry
 from cloudprovider_controllers.runtime.resources import NODES
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
-
-FLAGS = ("--configure-cloud-routes=true", "--cluster-cidr=172.16.0.0/16")
 ANOTHERS = "k8s/route/5e0a2d34/c-other"
 
 
@@ -24,17 +15,19 @@ def cidr(number):
 
 
 class RouteWorld(World):
-    """Nodes have ranges; the table is judged beside everything else."""
+    """Some routes belong to people and to another cluster."""
+
+    flags = ("--configure-cloud-routes=true", "--cluster-cidr=172.16.0.0/16")
 
     def __init__(self, **options):
-        super().__init__(nodes=0, flags=FLAGS, **options)
+        super().__init__(nodes=0, **options)
         self.ranges = {}  # node name: number of its range
         self.foreign = {}
 
-    def start_manager(self):
+    def start_manager(self, index=0):
         if not self.foreign:
             self._foreign_routes()
-        super().start_manager()
+        super().start_manager(index)
 
     def _foreign_routes(self):
         self.put("172.16.200.0/24", "i-other", ANOTHERS)  # another cluster's, in our range
@@ -59,11 +52,23 @@ class RouteWorld(World):
             )
 
     def join_with_range(self, name, number):
-        """A node joins; kube-controller-manager gives it a range."""
-        self.join(name)
+        """A node joins with the range of this number."""
         self.ranges[name] = number
-        spec = {"podCIDR": cidr(number), "podCIDRs": [cidr(number)]}
-        self.client.patch(NODES, name, {"spec": spec}, patch_type="merge")
+        self.join(name)
+
+    def register(self, name, provider_id):
+        """A kubelet makes its Node; kube-controller-manager gives it a range."""
+        super().register(name, provider_id)
+        if name in self.ranges:
+            cidrs = [cidr(self.ranges[name])]
+            spec = {"podCIDR": cidrs[0], "podCIDRs": cidrs}
+            self.client.patch(NODES, name, {"spec": spec}, patch_type="merge")
+
+    def change_range(self, name, number):
+        """The Node is made anew, and gets another range."""
+        self.ranges[name] = number
+        self.client.delete(NODES, name)
+        self.register(name, f"{self.cloud.region}.{self.instances[name].id}")
 
     def leave(self, name):
         del self.ranges[name]
@@ -97,59 +102,3 @@ class RouteWorld(World):
         lost = [item for key, item in self.foreign.items() if there.get(key) != item]
         if lost:
             self.violations.append(f"O1: foreign routes changed: {lost} (after {record.op})")
-
-
-def scenario(world):
-    """6: routes."""
-    for number in (1, 2, 3):
-        world.join_with_range(f"node-{number}", number)
-    world.settle()
-    world.leave("node-1")
-    world.settle()
-    world.join_with_range("node-4", 1)  # the range of the node that left
-    world.put(cidr(5), "i-gone")
-    world.join_with_range("node-5", 5)  # somebody's route stands in its way
-    world.settle()
-    world.leave("node-2")
-    world.join_with_range("node-6", 2)
-    world.lose_route("node-3")
-    world.settle()
-    world.finish()
-
-
-@functools.cache
-def recording():
-    """The calls without any fault."""
-    return tuple(RouteWorld().play(scenario).boundary.records)
-
-
-def test_without_a_fault_no_invariant_is_violated():
-    world = RouteWorld().play(scenario)
-    assert world.violations == []
-    writes = [record.op for record in world.boundary.records if record.write]
-    assert {"CreateRouteEntries", "DeleteRouteEntries", "PATCH nodes/status"} <= set(writes)
-    assert len(world.boundary.records) == len(recording())
-
-
-@pytest.mark.parametrize("kind", WRITE_KINDS)
-def test_at_every_boundary_the_fault_is_survived(kind):
-    plans = [plan for plan in injections(recording()) if plan.kind == kind]
-    assert plans
-    failed = {}
-    for plan in plans:
-        problems = run(plan)
-        if problems:
-            record = recording()[plan.at]
-            failed[f"{kind} at {plan.at}: {record.api} {record.op} {record.key}"] = problems
-    assert not failed, "\n".join(f"{where}: {what}" for where, what in failed.items())
-
-
-def run(plan):
-    """The violations of one run under ``plan``."""
-    world = RouteWorld(injection=plan, expected=list(recording()))
-    try:
-        world.play(scenario)
-    except AssertionError as error:
-        return [*world.violations, repr(error)]
-    fired = [] if world.boundary.fired == 1 else [f"it fired {world.boundary.fired} times"]
-    return [*world.violations, *fired]

@@ -1,0 +1,177 @@
+"""Load balancers of several providers behind one contract; see :mod:`cloudprovider.router`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from cloudprovider.concurrency import Concurrency
+from cloudprovider.errors import CloudProviderError, InvalidConfiguration, Throttled
+from cloudprovider.interface import LoadBalancer, Survey
+from cloudprovider.models import LoadBalancerStatus, Node, Service
+from cloudprovider.owners import Owner
+
+if TYPE_CHECKING:
+    from cloudprovider.router import Router
+
+#: Seconds until a Service is tried again whose provider is busy.
+_BUSY = 1.0
+#: Node lists remembered for each provider: the one in the cloud and the one now.
+_LISTS = 2
+
+
+class _Change(NamedTuple):
+    old: Sequence[Node]
+    new: Sequence[Node]
+    changed: bool
+
+
+class RoutedLoadBalancers(LoadBalancer):
+    """Sends each Service to its owner, with that provider's nodes: others cannot be its backends.
+
+    A provider has at most ``calls_at_once`` calls in flight, so that one whose cloud hangs does not
+    keep all workers of the controller busy.
+
+    Raises (every call):
+        NotOwned: the Service is nobody's, and why.
+        InvalidConfiguration: its provider has no load balancers.
+        Throttled: its provider is busy.
+        CloudProviderError: its provider is not initialised, or what it raised itself.
+
+    """
+
+    def __init__(self, router: Router, *, calls_at_once: int, concurrency: Concurrency) -> None:
+        self._router = router
+        self._most = calls_at_once
+        self._lock = concurrency.lock()
+        self._in_flight: dict[str, int] = {}
+        self._lists: dict[str, list[tuple[Sequence[Node], tuple[Node, ...]]]] = {}
+        self._last: dict[str, _Change] = {}
+
+    def get_load_balancer(self, cluster_name: str, service: Service) -> LoadBalancerStatus | None:
+        name = self._holder(cluster_name, service)
+        with self._turn(name, service) as part:
+            return part.get_load_balancer(cluster_name, service)
+
+    def get_load_balancer_name(self, cluster_name: str, service: Service) -> str:
+        name = self._owner(cluster_name, service)
+        return self._part(name, service).get_load_balancer_name(cluster_name, service)
+
+    def ensure_load_balancer(
+        self, cluster_name: str, service: Service, nodes: Sequence[Node]
+    ) -> LoadBalancerStatus:
+        name = self._owner(cluster_name, service)
+        with self._turn(name, service) as part:
+            return part.ensure_load_balancer(cluster_name, service, self._backends(name, nodes))
+
+    def update_load_balancer(
+        self, cluster_name: str, service: Service, nodes: Sequence[Node]
+    ) -> None:
+        name = self._owner(cluster_name, service)
+        with self._turn(name, service) as part:
+            part.update_load_balancer(cluster_name, service, self._backends(name, nodes))
+
+    def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
+        name = self._holder(cluster_name, service)
+        with self._turn(name, service) as part:
+            part.ensure_load_balancer_deleted(cluster_name, service)
+
+    def backend_nodes_changed(
+        self, service: Service, old: Sequence[Node], new: Sequence[Node]
+    ) -> bool:
+        name = self._router.service_owner(service).name
+        part = self._router.balancers_of(name) if name else None
+        if part is None:
+            return False  # it has no backends here
+        old, new = self._backends(name, old), self._backends(name, new)
+        last = self._last.get(name)
+        if type(part).backend_nodes_changed is not LoadBalancer.backend_nodes_changed:
+            return part.backend_nodes_changed(service, old, new)
+        # The contract's own comparison is the same for all Services: once per change is enough.
+        if last is None or last.old is not old or last.new is not new:
+            last = _Change(old, new, part.backend_nodes_changed(service, old, new))
+            self._last[name] = last
+        return last.changed
+
+    def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:
+        """What each provider found about its own Services; one that fails says nothing.
+
+        Raises:
+            CloudProviderError: none of them answered, and why the first did not.
+
+        """
+        found: list[Survey] = []
+        failed: list[CloudProviderError] = []
+        for name in self._router.providers:
+            part = None if name in self._router.down else self._router.balancers_of(name)
+            if part is None:
+                continue
+            own = [one for one in services if self._router.balancer_owner(one).name == name]
+            try:
+                answer = part.survey(cluster_name, own)
+            except CloudProviderError as error:
+                failed.append(error)
+            else:
+                found += [] if answer is None else [answer]
+        if failed and not found:
+            raise failed[0]
+        if not found:
+            return None
+        drifted = {uid: what for one in found for uid, what in one.drifted.items()}
+        return Survey(drifted, {key: whose for one in found for key, whose in one.orphans.items()})
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _owner(self, cluster_name: str, service: Service) -> str:
+        return self._settle(cluster_name, service, self._router.service_owner(service))
+
+    def _holder(self, cluster_name: str, service: Service) -> str:
+        return self._settle(cluster_name, service, self._router.balancer_owner(service))
+
+    def _settle(self, cluster_name: str, service: Service, owner: Owner) -> str:
+        return self._router.settle(cluster_name, service, owner)
+
+    def _part(self, name: str, service: Service) -> LoadBalancer:
+        self._router.check_up(name)
+        part = self._router.balancers_of(name)
+        if part is None:
+            raise InvalidConfiguration(
+                f"it would be provider {name}'s, which has no load balancers",
+                field="spec.loadBalancerClass",
+                value=service.spec.load_balancer_class or "",
+                accepted=", ".join(self._router.load_balancer_classes())
+                or "nothing: no provider here has a class",
+            )
+        return part
+
+    @contextlib.contextmanager
+    def _turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
+        """The balancers of provider ``name``, for one call."""
+        part = self._part(name, service)
+        with self._lock:
+            busy = self._in_flight.get(name, 0)
+            if busy >= self._most:
+                raise Throttled(f"provider {name} has {busy} calls in flight", after=_BUSY)
+            self._in_flight[name] = busy + 1
+        try:
+            yield part
+        finally:
+            with self._lock:
+                self._in_flight[name] -= 1
+
+    def _backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
+        with self._lock:
+            known = list(self._lists.get(name, ()))
+        for given, own in known:
+            if given is nodes:
+                return own
+        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
+        for _, before in known:
+            if before == own:
+                own = before  # the same object, so that nothing is compared twice
+        if isinstance(nodes, tuple):
+            with self._lock:
+                self._lists[name] = [(nodes, own), *known[: _LISTS - 1]]
+        return own

@@ -1,0 +1,59 @@
+"""The last look before a write leaves the process: whether it may still be sent (rule R5).
+
+A check before a call is not enough. Between it and the socket lie a rate limit, a retry, a busy
+connection pool, connecting, TLS; and a process may be stopped at any of them for as long as the
+lease lasts. So whoever sends puts its check around the call with :func:`guarding`, and a connection
+of :class:`FencedConnection` asks it again when the request is about to go into the socket.
+
+What remains is a process that is stopped between that look and the system call after it, and does
+not go on before the lease is over: ``docs/decisions/0029-the-last-look-before-a-write.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection as _Base
+else:
+    _Base = object
+
+#: Raises an exception if the write may not be sent (any more).
+Check = Callable[[], None]
+
+_checks: contextvars.ContextVar[Check | None] = contextvars.ContextVar("fence", default=None)
+
+
+@contextlib.contextmanager
+def guarding(check: Check | None) -> Iterator[None]:
+    """What the calling thread sends inside the block is subject to ``check``; None lifts it."""
+    token = _checks.set(check)
+    try:
+        yield
+    finally:
+        _checks.reset(token)
+
+
+def look() -> None:
+    """Raise what the check of the calling thread raises; nothing outside of :func:`guarding`."""
+    check = _checks.get()
+    if check is not None:
+        check()
+
+
+class FencedConnection(_Base):
+    """Mix-in for ``http.client.HTTPConnection``: :func:`look` before each piece is sent.
+
+    It comes before the connection's own class among the bases. The exception of the check reaches
+    the caller as it is; the connection is then no longer usable, and a request that was begun is
+    never complete, so that no server carries it out.
+    """
+
+    def send(self, data: Any) -> None:
+        if self.sock is None and self.auto_open:
+            self.connect()  # may take long; what it sends itself carries no request
+        look()
+        super().send(data)

@@ -1,0 +1,147 @@
+"""A cheap look at all load balancers at once: what somebody changed, and what belongs to nobody.
+
+Reads by pages, shared with the passes: one call for a hundred load balancers, one for the listeners
+of ten, and the members of every twelfth Service. Writes nothing; what it finds is looked at again
+by a pass. Source: ``spec/ccm-core.md`` 6.2 #17, #35.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+
+from cloudprovider.errors import InvalidConfiguration, ResourceNotFound
+from cloudprovider.interface import Survey
+from cloudprovider.models import Service
+from cloudprovider.toolkit.plan import Plan
+from cloudprovider.toolkit.service import default_load_balancer_name
+from cloudprovider_alicloud import annotations as keys
+from cloudprovider_alicloud.api.slb import LoadBalancer, ServerGroup
+from cloudprovider_alicloud.clb import names
+from cloudprovider_alicloud.clb.desired import Desired, Group, desired_state
+from cloudprovider_alicloud.clb.diff import Observed, diff, diff_groups
+from cloudprovider_alicloud.clb.inventory import Inventory
+from cloudprovider_alicloud.clb.locate import Subject
+from cloudprovider_alicloud.clb.shared_reads import Look
+from cloudprovider_alicloud.config import DEFAULT_CLUSTER_ID, AlicloudConfig
+
+#: Members take a call for each Service; so many looks read those of all.
+MEMBER_ROUNDS = 12
+
+
+class Surveyor:
+    """Looks through ``inventory``. One look at a time.
+
+    Args:
+        inventory: The cloud.
+        config: The cluster's id.
+        subject_of: A Service with what is remembered of it.
+
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        config: AlicloudConfig,
+        subject_of: Callable[[Service], Subject],
+    ) -> None:
+        self._inventory = inventory
+        self._config = config
+        self._subject_of = subject_of
+        self._rounds = 0
+
+    def look(self, services: Sequence[Service]) -> Survey:
+        """What is not as this process left it, and what belongs to none of ``services``.
+
+        Raises:
+            CloudProviderError: the cloud gives no answer.
+
+        """
+        self._rounds += 1
+        look = self._inventory.look()
+        listed = self._inventory.all(look)
+        drifted = {}
+        for service in services:
+            wanting = service.spec.type == "LoadBalancer"
+            if not wanting or service.metadata.deletion_timestamp is not None:
+                continue
+            subject = self._subject_of(service)
+            if subject.remembered.listed and subject.remembered.balancer_id:
+                found = next(self._differences(subject, listed, look), "")
+                if found:
+                    drifted[service.metadata.uid] = found
+        return Survey(drifted, self._orphans(services, listed))
+
+    # -- drift -----------------------------------------------------------------------------
+
+    def _differences(
+        self, subject: Subject, listed: dict[str, LoadBalancer], look: Look
+    ) -> Iterator[str]:
+        balancer_id = subject.remembered.balancer_id
+        balancer = listed.get(balancer_id)
+        if balancer is None and subject.values[keys.ID]:
+            balancer = self._by_id(balancer_id, look)
+        if balancer is None:
+            yield f"load balancer {balancer_id} is not there any more"
+            return
+        kept = [ServerGroup(group.id, group.name) for group in subject.remembered.kept]
+        desired = self._desired(subject, kept)
+        if desired is None:
+            return
+        listeners = self._inventory.listeners(balancer_id, look)
+        observed = Observed(balancer, listeners, tuple(kept))
+        yield from _sentences(diff(desired, observed, batch=1).plan)
+        if zlib.crc32(subject.service.metadata.uid.encode()) % MEMBER_ROUNDS == (
+            self._rounds % MEMBER_ROUNDS
+        ):
+            yield from self._members(subject, look)
+
+    def _by_id(self, balancer_id: str, look: Look) -> LoadBalancer | None:
+        try:
+            return self._inventory.by_id(balancer_id, look, users=True)
+        except ResourceNotFound:
+            return None
+
+    def _desired(self, subject: Subject, kept: Sequence[ServerGroup]) -> Desired | None:
+        """What the Service asks for, its members left out; None: nothing that can be done."""
+        try:
+            desired = desired_state(subject.service, (), subject.values, self._config)
+        except InvalidConfiguration:
+            return None  # a pass has told its owner
+        return dataclasses.replace(desired, groups=tuple(Group(item.name, ()) for item in kept))
+
+    def _members(self, subject: Subject, look: Look) -> Iterator[str]:
+        for kept in subject.remembered.kept:
+            left = kept.group()
+            try:
+                found = self._inventory.group(kept.id, look)
+            except ResourceNotFound:
+                yield f"server group {kept.id} is not there any more"
+                return
+            changes = diff_groups(
+                [Group(left.name, left.backends)],
+                [found],
+                owner=subject.owner,
+                keep_weights=subject.values[keys.IGNORE_WEIGHT_UPDATE],
+            )
+            yield from _sentences(changes)
+
+    # -- orphans ---------------------------------------------------------------------------
+
+    def _orphans(
+        self, services: Sequence[Service], listed: dict[str, LoadBalancer]
+    ) -> dict[str, str]:
+        if self._config.cluster_id == DEFAULT_CLUSTER_ID:
+            return {}  # many clusters have it: the tag does not say that it is ours
+        wanted = {default_load_balancer_name(service) for service in services}
+        return {
+            balancer.id: f"{balancer.name} (tag {names.TAG_OWNER}: {owner})"
+            for balancer in listed.values()
+            if (owner := balancer.tags.get(names.TAG_OWNER, "")) and owner not in wanted
+        }
+
+
+def _sentences(plan: Plan) -> Iterator[str]:
+    for action in plan:
+        yield f"{action.kind} {action.resource}: {action.sentence}"

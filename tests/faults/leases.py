@@ -1,0 +1,69 @@
+"""Leaders stopped past their lease and resumed, as often as you like (rule R5).
+
+python tests/faults/leases.py --runs 100 --worlds 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+from lease_world import LeaseWorld, Pause
+
+#: A manager that looks at its lease only when a pass begins, as it would without its fence.
+UNFENCED = (str(pathlib.Path(__file__).parent / "unfenced_manager.py"),)
+
+
+def pauses(seed: int, runs: int, *, wrapper: tuple[str, ...] = ()) -> list[Pause]:
+    """``runs`` runs in one world; at its end cluster and cloud agree and nothing is there twice."""
+    options = {"wrapper": wrapper} if wrapper else {}
+    with (
+        tempfile.TemporaryDirectory(prefix="leases-") as folder,
+        LeaseWorld(pathlib.Path(folder), seed=seed, **options) as world,
+    ):
+        found = [world.run() for _ in range(runs)]
+        world.settle()
+    return found
+
+
+def campaign(runs: int, worlds: int) -> list[Pause]:
+    """``runs`` runs, dealt out to worlds in processes of their own."""
+    shares = [runs // worlds + (number < runs % worlds) for number in range(worlds)]
+    with multiprocessing.get_context("spawn").Pool(worlds) as pool:
+        parts = pool.starmap(pauses, enumerate(shares))
+    return [pause for part in parts for pause in part]
+
+
+def summary(found: list[Pause]) -> str:
+    """What the runs were, in a line."""
+    took = [pause.takeover for pause in found]
+    calls = sum(pause.in_flight for pause in found)
+    late = sum(bool(pause.late) for pause in found)
+    return (
+        f"{len(found)} leaders stopped with {calls} writes to the cloud in flight, taken over "
+        f"after {statistics.median(took):.1f} s (at most {max(took):.1f} s); "
+        f"{late} wrote after their successor's first write"
+    )
+
+
+def main() -> int:
+    """The exit code: 1 if an old leader wrote after the new one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100, help="leaders to stop")
+    parser.add_argument("--worlds", type=int, default=3, help="clusters at the same time")
+    arguments = parser.parse_args()
+    time.monotonic()
+    found = campaign(arguments.runs, arguments.worlds)
+    for pause in found:
+        if pause.late:
+            pass
+    return 1 if any(pause.late for pause in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What the provider writes on Services is for one Service, not for whoever has its name."""
+
+import json
+
+import pytest
+
+from cloudprovider import models
+from cloudprovider.errors import CloudProviderError
+from cloudprovider_alicloud.service_marks import ServiceMarks
+from cloudprovider_controllers.runtime.transport import Response
+
+SERVICE = models.Service(metadata=models.ObjectMeta(name="web", namespace="default", uid="old"))
+
+
+class Server:
+    """Answers a patch and a read as told."""
+
+    def __init__(self, patch, read):
+        self._answers = {"PATCH": (patch, {}), "GET": read}
+        self.requests = []
+
+    def raw(self, method, path, *, body=None, content_type=""):
+        del body, content_type
+        self.requests.append((method, path))
+        status, answer = self._answers[method]
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return Response(status, {}, data)
+
+
+def found(uid):
+    return 200, {"metadata": {"name": "web", "uid": uid}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "read", "refused"),
+    [
+        pytest.param(200, None, False, id="done"),
+        pytest.param(404, None, False, id="gone"),
+        pytest.param(422, found("new"), False, id="another-one"),
+        pytest.param(409, found("new"), False, id="another-one-by-conflict"),
+        pytest.param(422, (404, {}), False, id="gone-meanwhile"),
+        pytest.param(422, found("old"), True, id="the-same-refused-for-another-reason"),
+        pytest.param(422, (500, {}), True, id="nobody-knows"),
+        pytest.param(422, (200, b"no JSON"), True, id="an-answer-without-sense"),
+        pytest.param(403, None, True, id="forbidden"),
+        pytest.param(500, None, True, id="failed"),
+    ],
+)
+def test_a_label_for_a_service_that_is_gone_is_no_error(patch, read, refused):
+    server = Server(patch, read or (500, {}))
+    marks = ServiceMarks(server)
+    if refused:
+        with pytest.raises(CloudProviderError, match=f"answered {patch} to labels"):
+            marks.label(SERVICE, {"a": None})
+    else:
+        marks.label(SERVICE, {"a": None})
+    assert server.requests[0] == ("PATCH", "/api/v1/namespaces/default/services/web/status")
+    reads = [("GET", "/api/v1/namespaces/default/services/web")] if read else []
+    assert server.requests[1:] == reads
