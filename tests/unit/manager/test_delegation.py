@@ -9,11 +9,13 @@ import pytest
 from cloudprovider.concurrency import RealConcurrency
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.runtime.client import Client
+from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig
 from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager.auth.authorization import PublicPaths
 from cloudprovider_manager.auth.delegation import Delegation, DelegationError
 from cloudprovider_manager.auth.identity import ANONYMOUS, AuthenticationFailed, Caller, User
 from cloudprovider_manager.auth.lookup import PERIOD
+from cloudprovider_manager.auth.reviews import ReviewFailed
 from cloudprovider_manager.auth.trust import Proxy, Trust, TrustError, authorities, published
 from cloudprovider_manager.monitoring import Monitoring
 from cloudprovider_manager.options import Options
@@ -282,6 +284,26 @@ def test_without_an_api_server_everyone_is_anonymous_and_only_public_paths_are_a
     assert not made.authorizer.allowed(user, "get", "/metrics")
     assert "no --authentication-kubeconfig" in caplog.text
     assert "no --authorization-kubeconfig" in caplog.text
+
+
+def test_in_a_cluster_the_pods_own_identity_asks(monkeypatch):
+    asked = []
+
+    def in_cluster(kubeconfig):
+        asked.append(kubeconfig)
+        return ClusterConfig(server="http://127.0.0.1:1")
+
+    monkeypatch.setattr("cloudprovider_manager.auth.delegation.load_cluster_config", in_cluster)
+    made = Delegation.open(
+        options(kubeconfig="/another", authentication_skip_lookup=True),
+        Monitoring().runtime,
+        concurrency=RealConcurrency(),
+    )
+    assert asked == ["", ""]
+    with pytest.raises(AuthenticationFailed):
+        made.authenticator.user(Caller([("authorization", "Bearer any")]))
+    with pytest.raises(ReviewFailed):
+        made.authorizer.allowed(ANONYMOUS, "get", "/metrics")
 
 
 @pytest.mark.parametrize("what", ["authentication", "authorization"])

@@ -147,7 +147,7 @@ def test_what_may_pass_is_tried_again_and_then_nobody_is_let_in(time, caplog, st
 
     def script():
         known = tokens(time, api)
-        with pytest.raises(AuthenticationFailed, match="could not be reviewed"):
+        with pytest.raises(AuthenticationFailed, match="is not reviewed"):
             known.user("canary")
         assert len(api.asked) == attempts
         with pytest.raises(AuthenticationFailed):
@@ -159,6 +159,20 @@ def test_what_may_pass_is_tried_again_and_then_nobody_is_let_in(time, caplog, st
 
     time.run(script)
     assert "canary" not in caplog.text
+
+
+def test_the_log_is_not_filled_by_those_who_ask(time, caplog):
+    api = Api(time, answer(403))
+
+    def script():
+        known = tokens(time, api)
+        for number in range(100):
+            with pytest.raises(AuthenticationFailed):
+                known.user(f"t{number}")
+            time.sleep(0.25)
+
+    time.run(script)
+    assert caplog.text.count("no answer to a TokenReview") == 3
 
 
 def test_a_failure_that_passes_goes_unnoticed(time):
@@ -318,7 +332,8 @@ def test_those_who_share_a_failure_are_all_refused(time):
     assert len(api.asked) == 1
 
 
-def test_a_slow_api_server_does_not_take_every_thread(time):
+@pytest.mark.parametrize("same", [False, True], ids=["many tokens", "one token"])
+def test_a_slow_api_server_does_not_take_every_thread(time, same):
     api = Api(time, KNOWN, seconds=5.0)
     refused = []
 
@@ -327,7 +342,7 @@ def test_a_slow_api_server_does_not_take_every_thread(time):
 
         def ask(number):
             try:
-                known.user(f"t{number}")
+                known.user("t" if same else f"t{number}")
             except AuthenticationFailed:
                 refused.append((number, time.monotonic()))
 
@@ -341,7 +356,7 @@ def test_a_slow_api_server_does_not_take_every_thread(time):
     time.run(script)
     assert len(refused) == 7
     assert {when for _, when in refused} == {0.0}  # at once
-    assert len(api.asked) == reviews.IN_FLIGHT
+    assert len(api.asked) == (1 if same else reviews.IN_FLIGHT)
 
 
 def test_who_is_too_many_is_not_let_in(time):

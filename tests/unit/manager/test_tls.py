@@ -234,6 +234,23 @@ def test_a_client_is_shown_the_certificate_for_the_name_it_asks_for(name, expect
     assert shown(contexts(DEFAULT, named=named).current(), name=name) == expected.der
 
 
+def test_a_certificate_whose_names_cannot_be_read_is_not_waited_for(monkeypatch, caplog):
+    def unreadable(certificate):
+        raise ValueError("canary")
+
+    monkeypatch.setattr("cloudprovider_manager.contexts.names_of", unreadable)
+    named = [NamedPair(FixedPair(pair(OWN)))]
+    with pytest.raises(FileFault, match="cannot be used together"):
+        contexts(named=named)
+    monkeypatch.undo()
+    trusted = [frozenset()]
+    made = contexts(DEFAULT, named=named, authorities=lambda: trusted[0])
+    monkeypatch.setattr("cloudprovider_manager.contexts.names_of", unreadable)
+    trusted[0] = frozenset({pki.authority().der})
+    assert shown(made.current()) == DEFAULT.der
+    assert "the old ones stay in use" in caplog.text
+
+
 def test_names_that_are_given_win_and_so_does_the_first_pair():
     first, second, third = (pki.server("a.example.com") for _ in range(3))
     named = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -15,7 +16,10 @@ from typing import Any, Protocol
 from cloudprovider.concurrency import Concurrency
 from cloudprovider_manager.auth.identity import ClientCertificate
 from cloudprovider_manager.certificates import Pair, names_of
+from cloudprovider_manager.files import FileFault
 from cloudprovider_manager.tls_settings import TLSSettings
+
+_log = logging.getLogger(__name__)
 
 #: Gives the TLS context of a new connection.
 ContextSource = Callable[[], ssl.SSLContext]
@@ -51,6 +55,8 @@ class NamedPair:
 class Contexts:
     """Makes contexts, and keeps the last as long as nothing changes. Thread-safe.
 
+    Raises FileFault if the first cannot be made.
+
     Args:
         default: The certificate for everyone who asks for no name that is known.
         named: Others, by the name that the client asks for (SNI).
@@ -74,6 +80,7 @@ class Contexts:
         self._lock = concurrency.lock()
         self._made_from: tuple[object, ...] = ()
         self._context = settings.new_context()
+        self.current()
 
     def current(self) -> ssl.SSLContext:
         """The context for a new connection."""
@@ -82,9 +89,18 @@ class Contexts:
         made_from = (*pairs, authorities)
         with self._lock:
             if made_from != self._made_from:
-                self._context = self._make(pairs, authorities)
+                self._renew(pairs, authorities)
                 self._made_from = made_from
             return self._context
+
+    def _renew(self, pairs: Sequence[Pair], authorities: frozenset[bytes]) -> None:
+        try:
+            self._context = self._make(pairs, authorities)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            fault = f"certificates cannot be used together: {type(error).__name__}"
+            if not self._made_from:
+                raise FileFault(fault) from error
+            _log.warning("%s; the old ones stay in use", fault)
 
     def _make(self, pairs: Sequence[Pair], authorities: frozenset[bytes]) -> ssl.SSLContext:
         default, *named = (self._one(pair, authorities) for pair in pairs)

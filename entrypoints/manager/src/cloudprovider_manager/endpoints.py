@@ -198,7 +198,7 @@ def refusal(guard: Guard, question: Question, caller: Caller) -> Answer | None:
         if guard.authorizer.allowed(user, verb, path):
             return None
     except ReviewFailed as error:
-        _log.warning("cannot tell whether %r may %s %r: %s", user.name, verb, path, error)
+        _log.debug("cannot tell whether %r may %s %r: %s", user.name, verb, path, error)
         return text(500, "Internal Server Error: the API server does not say who may do this")
     _log.debug("%r may not %s %r", user.name, verb, path)
     return _status(403, "Forbidden", f"forbidden: {_forbidden(user, verb, path)}")

@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 
 class Busy(Exception):
-    """Too many questions wait for their answer already."""
+    """Too many wait for an answer already."""
 
 
 @dataclasses.dataclass
@@ -28,8 +28,8 @@ class Answers(Generic[V]):
 
     Args:
         size: Answers held.
-        in_flight: Questions asked at once; more raise :class:`Busy`, so that a slow API server
-            does not take every thread of the port.
+        in_flight: Threads that wait at once, for a question of their own or of another; more
+            raise :class:`Busy`, so that a slow API server does not take every thread of the port.
 
     """
 
@@ -40,6 +40,7 @@ class Answers(Generic[V]):
         self._lock = concurrency.lock()
         self._held: collections.OrderedDict[bytes, tuple[float, V]] = collections.OrderedDict()
         self._flights: dict[bytes, _Flight[V]] = {}
+        self._inside = 0
 
     def __len__(self) -> int:
         with self._lock:
@@ -60,16 +61,21 @@ class Answers(Generic[V]):
             if held is not None and self._concurrency.monotonic() < held[0]:
                 self._held.move_to_end(key)
                 return held[1]
+            if self._inside >= self._in_flight:
+                raise Busy(f"{self._in_flight} requests wait for the API server")
+            self._inside += 1
             flight = self._flights.get(key)
             mine = flight is None
             if flight is None:
-                if len(self._flights) >= self._in_flight:
-                    raise Busy(f"{self._in_flight} questions wait for the API server")
                 flight = self._flights[key] = _Flight(self._concurrency.event())
-        if mine:
-            self._fly(key, flight, ask, lifetime)
-        else:
-            flight.landed.wait()
+        try:
+            if mine:
+                self._fly(key, flight, ask, lifetime)
+            else:
+                flight.landed.wait()
+        finally:
+            with self._lock:
+                self._inside -= 1
         if flight.error is not None:
             raise flight.error
         return flight.value  # type: ignore[return-value]  # set: there is no error

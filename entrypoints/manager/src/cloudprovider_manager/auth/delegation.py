@@ -27,6 +27,9 @@ from cloudprovider_manager.release import version
 
 _log = logging.getLogger(__name__)
 
+#: Seconds to wait for the ConfigMap, up to three times: no port is open meanwhile.
+_TIMEOUT = 5.0
+
 
 class DelegationError(Exception):
     """Callers cannot be authenticated or authorized as was asked for. The message says why."""

@@ -31,6 +31,8 @@ _FIRST_WAIT = 0.5
 _WAIT_FACTOR = 1.5
 _JITTER = 0.2
 _TRANSIENT = frozenset({429, 500, 504})
+#: Seconds between two complaints about the same API server: each request would make one.
+_COMPLAINTS = 10.0
 
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -72,6 +74,7 @@ class Reviewer:
     def __init__(self, client: Client, *, concurrency: Concurrency) -> None:
         self._client = client
         self._concurrency = concurrency
+        self._complain_at = float("-inf")
 
     def send(self, path: str, body: dict[str, Any]) -> bytes:
         """Post ``body``; the answer's body.
@@ -99,7 +102,14 @@ class Reviewer:
                 break
             self._concurrency.sleep(pause)
             wait *= _WAIT_FACTOR
+        self._complain(body["kind"], failure)
         raise ReviewFailed(failure)
+
+    def _complain(self, kind: str, failure: str) -> None:
+        now = self._concurrency.monotonic()
+        if now >= self._complain_at:
+            self._complain_at = now + _COMPLAINTS
+            _log.warning("no answer to a %s: %s", kind, failure)
 
 
 def _may_pass(answer: Response) -> bool:
@@ -129,8 +139,7 @@ class TokenReviews:
         try:
             user = self._answers.get(key, lambda: self._ask(token), lambda _: self._lifetime)
         except (ReviewFailed, Busy) as error:
-            _log.warning("a bearer token could not be reviewed: %s", error)
-            raise AuthenticationFailed("the bearer token could not be reviewed") from error
+            raise AuthenticationFailed(f"the bearer token is not reviewed: {error}") from error
         if user is None:
             raise AuthenticationFailed("invalid bearer token")
         return user
