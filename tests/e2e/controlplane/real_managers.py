@@ -27,7 +27,7 @@ FLAGS = (
 )
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/cloud-controller-manager"
 WITHIN = 20.0
-_MISTAKE = re.compile(r"Traceback|\b40[13]\b|forbidden|unauthorized", re.IGNORECASE)
+_MISTAKE = re.compile(r"Traceback|\b40[13]\b|forbidden|(?<!-)unauthorized", re.IGNORECASE)
 
 
 class Manager:
@@ -205,7 +205,8 @@ class LiveCluster(Cluster):
         """Stop every manager in order and judge what it did: no mistakes, no refusals."""
         codes = [manager.stop() for manager in self.managers if manager.process.poll() is None]
         assert set(codes) <= {0}
-        assert [line for manager in self.managers for line in manager.mistakes()] == []
+        mistakes = [line for manager in self.managers for line in manager.mistakes()]
+        assert mistakes == [], "\n".join(mistakes)
         assert self.refusals() == []
         assert self.holder() == ""
 
