@@ -123,14 +123,17 @@ class Cluster:
         self.journal_file = folder / "fakecloud.jsonl"
         self.journal_file.touch()
         self.kubeconfig = folder / "kubeconfig"
-        self.reviews = folder / "kubeconfig-of-the-secure-port"
+        #: Flags with which TOKEN may read everything on the secure port.
+        self.readable = (
+            f"--authentication-kubeconfig={self.kubeconfig}",
+            f"--authorization-kubeconfig={self.kubeconfig}",
+        )
         self.environment = {"FAKECLOUD_JOURNAL": str(self.journal_file)}
         self._install_plugin()
 
     def serve(self):
         self.http.start()
         self.http.write_kubeconfig(self.kubeconfig, TOKEN)
-        self.http.write_kubeconfig(self.reviews, TOKEN)
 
     def _install_plugin(self):
         site = self.folder / "site"
@@ -146,15 +149,13 @@ class Cluster:
         self.environment["PYTHONPATH"] = str(site)
 
     def start(self, *arguments, provider="fakecloud", port=None, **environment):
-        """Start a manager with the usual flags and ``arguments``. TOKEN may read everything."""
+        """Start a manager with the usual flags and ``arguments``."""
         port = free_port() if port is None else port
         log = self.folder / f"manager-{len(self.processes)}.log"
         command = [
             sys.executable, "-m", "cloudprovider_manager.main",
             f"--cloud-provider={provider}", f"--kubeconfig={self.kubeconfig}",
             "--bind-address=127.0.0.1", f"--secure-port={port}",
-            f"--authentication-kubeconfig={self.reviews}", "--authentication-skip-lookup",
-            f"--authorization-kubeconfig={self.reviews}",
             "--configure-cloud-routes=false", *arguments,
         ]  # fmt: skip
         return self.launch(command, log, port, environment)

@@ -19,7 +19,7 @@ SHORT = (
 
 
 def test_it_does_the_main_job_and_ends_in_order(cluster, until):
-    process = cluster.start()
+    process = cluster.start(*cluster.readable)
     until(lambda: cluster.holder())
     cluster.create_service()
     until(lambda: cluster.address() == "192.0.2.1")
@@ -145,7 +145,8 @@ def test_only_the_chosen_provider_is_loaded(cluster, until):
 
 
 def test_no_credential_is_logged_at_any_verbosity(cluster, until):
-    process = cluster.start("--v=10", "--profiling", "--use-service-account-credentials=true")
+    flags = ("--v=10", "--profiling", "--use-service-account-credentials=true")
+    process = cluster.start(*flags, *cluster.readable)
     until(lambda: cluster.holder())
     cluster.create_service()
     until(lambda: cluster.address())
