@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import warnings
 
 import psutil
 import pytest
+import urllib3
 import yaml
 
 from cloudprovider_sandbox.kube import Kube
@@ -161,3 +163,32 @@ def test_the_published_rbac_is_enough(start, tools, kubectl):
     records = list(records)
     refused = {(r["op"], r["proc"]) for r in records if r.get("status") in (401, 403)}
     assert refused == set()
+
+
+def test_metrics_are_for_those_whom_a_role_allows(start, tools, kubectl):
+    """The walk of docs/guides/metrics.md."""
+    manifest = tools.root / "examples" / "rbac" / "account-per-controller.yaml"
+    sandbox = start("--nodes=0", f"--rbac={manifest}").wait_until_ready()
+    environment = {**sandbox.environment, "KUBECONFIG": str(sandbox.folder / "kubeconfig")}
+
+    def run(line):
+        command = [kubectl, *line.split()]
+        return subprocess.run(
+            command, env=environment, check=True, timeout=40, capture_output=True, text=True
+        ).stdout.strip()
+
+    def status(token=""):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        url = f"{sandbox.info['manager']}/metrics"
+        pool = urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
+        with pool, warnings.catch_warnings():
+            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+            return pool.request("GET", url, headers=headers, timeout=15).status
+
+    run("create serviceaccount prometheus")
+    token = run("create token prometheus")
+    assert (status(), status(token), status("wrong")) == (403, 403, 401)
+    subject = "--serviceaccount=default:prometheus"
+    run(f"create clusterrolebinding read-metrics --clusterrole=system:monitoring {subject}")
+    tools.wait_for(lambda: status(token) == 200, what="the permission")
+    assert status() == 403
