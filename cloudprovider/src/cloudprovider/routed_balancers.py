@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +16,9 @@ from cloudprovider.owners import Owner
 if TYPE_CHECKING:
     from cloudprovider.router import Router
 
-#: Seconds until a Service is tried again whose provider is busy.
-_BUSY = 1.0
+#: Seconds that a worker waits for a busy provider, and until its Service is tried again then.
+_PATIENCE = 1.0
+_BUSY = 0.5
 #: Node lists remembered for each provider: the one in the cloud and the one now.
 _LISTS = 2
 
@@ -27,11 +29,20 @@ class _Change(NamedTuple):
     changed: bool
 
 
+@dataclasses.dataclass
+class _Use:
+    """How many workers a provider keeps."""
+
+    calling: int = 0
+    waiting: int = 0
+
+
 class RoutedLoadBalancers(LoadBalancer):
     """Sends each Service to its owner, with that provider's nodes: others cannot be its backends.
 
-    A provider has at most ``calls_at_once`` calls in flight, so that one whose cloud hangs does not
-    keep all workers of the controller busy.
+    A provider has at most ``calls_at_once`` calls in flight, and as many workers wait for it, so
+    that one whose cloud hangs does not keep all workers of the controller:
+    :attr:`~cloudprovider.router.Router.workers` are enough for all.
 
     Raises (every call):
         NotOwned: the Service is nobody's, and why.
@@ -45,7 +56,8 @@ class RoutedLoadBalancers(LoadBalancer):
         self._router = router
         self._most = calls_at_once
         self._lock = concurrency.lock()
-        self._in_flight: dict[str, int] = {}
+        self._freed = concurrency.condition()
+        self._use: dict[str, _Use] = {}
         self._lists: dict[str, list[tuple[Sequence[Node], tuple[Node, ...]]]] = {}
         self._last: dict[str, _Change] = {}
 
@@ -122,16 +134,29 @@ class RoutedLoadBalancers(LoadBalancer):
     def _turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
         """The balancers of provider ``name``, for one call."""
         part = self._part(name, service)
-        with self._lock:
-            busy = self._in_flight.get(name, 0)
-            if busy >= self._most:
-                raise Throttled(f"provider {name} has {busy} calls in flight", after=_BUSY)
-            self._in_flight[name] = busy + 1
+        with self._freed:
+            use = self._use.setdefault(name, _Use())
+            if use.calling >= self._most:
+                self._wait(name, use)
+            use.calling += 1
         try:
             yield part
         finally:
-            with self._lock:
-                self._in_flight[name] -= 1
+            with self._freed:
+                use.calling -= 1
+                self._freed.notify_all()
+
+    def _wait(self, name: str, use: _Use) -> None:
+        """Wait for a call to end. As many may wait as may call, so that each goes on at once."""
+        busy = Throttled(f"provider {name} has {use.calling} calls in flight", after=_BUSY)
+        if use.waiting >= self._most:
+            raise busy
+        use.waiting += 1
+        try:
+            if not self._freed.wait_for(lambda: use.calling < self._most, _PATIENCE):
+                raise busy
+        finally:
+            use.waiting -= 1
 
     def _backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
         """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""

@@ -13,7 +13,7 @@ from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, ImplementedElsewhere, ResourceNotFound
 from cloudprovider.interface import Interface, LoadBalancer
 from cloudprovider.models import LoadBalancerStatus, Node, Service
-from cloudprovider.owners import recorded
+from cloudprovider.owners import is_recordable, recorded
 from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
@@ -196,6 +196,8 @@ class Syncer:
     def _claim(self, state: ServiceState, service: Service) -> Service:
         """``service`` with our marks on it. The record, once made, stays what it is."""
         owner = state.record or self._owner(service)
+        if not is_recordable(owner):
+            owner = ""
         noted = recorded(service) == owner
         if not noted and not recorded(service) and not state.record:
             noted = not self.cloud.service_owner(service).record  # it is known without

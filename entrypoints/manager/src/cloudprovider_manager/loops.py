@@ -92,8 +92,7 @@ class Loops:
         from cloudprovider_controllers.service import controller as service
 
         context = self._context(router, informers)
-        # Each provider may keep as many workers busy as one would have alone.
-        workers = context.options.concurrent_service_syncs * len(router.providers)
+        workers = router.workers
         options = dataclasses.replace(context.options, concurrent_service_syncs=workers)
         with self._starting:
             self._start_all([service.NAME], dataclasses.replace(context, options=options), stop)
