@@ -75,14 +75,14 @@ class RoutedLoadBalancers(LoadBalancer):
     ) -> LoadBalancerStatus:
         name = self._owner(cluster_name, service)
         with self._turn(name, service) as part:
-            return part.ensure_load_balancer(cluster_name, service, self._backends(name, nodes))
+            return part.ensure_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def update_load_balancer(
         self, cluster_name: str, service: Service, nodes: Sequence[Node]
     ) -> None:
         name = self._owner(cluster_name, service)
         with self._turn(name, service) as part:
-            part.update_load_balancer(cluster_name, service, self._backends(name, nodes))
+            part.update_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
         name = self._holder(cluster_name, service)
@@ -96,7 +96,7 @@ class RoutedLoadBalancers(LoadBalancer):
         part = self._router.balancers_of(name) if name else None
         if part is None:
             return False  # it has no backends here
-        old, new = self._backends(name, old), self._backends(name, new)
+        old, new = self.backends(name, old), self.backends(name, new)
         last = self._last.get(name)
         if type(part).backend_nodes_changed is not LoadBalancer.backend_nodes_changed:
             return part.backend_nodes_changed(service, old, new)
@@ -105,6 +105,24 @@ class RoutedLoadBalancers(LoadBalancer):
             last = _Change(old, new, part.backend_nodes_changed(service, old, new))
             self._last[name] = last
         return last.changed
+
+    def backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
+        if not name:
+            return ()
+        with self._lock:
+            known = list(self._lists.get(name, ()))
+        for given, own in known:
+            if given is nodes:
+                return own
+        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
+        for _, before in known:
+            if before == own:
+                own = before  # the same object, so that nothing is compared twice
+        if isinstance(nodes, tuple):
+            with self._lock:
+                self._lists[name] = [(nodes, own), *known[: _LISTS - 1]]
+        return own
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -157,19 +175,3 @@ class RoutedLoadBalancers(LoadBalancer):
                 raise busy
         finally:
             use.waiting -= 1
-
-    def _backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
-        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
-        with self._lock:
-            known = list(self._lists.get(name, ()))
-        for given, own in known:
-            if given is nodes:
-                return own
-        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
-        for _, before in known:
-            if before == own:
-                own = before  # the same object, so that nothing is compared twice
-        if isinstance(nodes, tuple):
-            with self._lock:
-                self._lists[name] = [(nodes, own), *known[: _LISTS - 1]]
-        return own

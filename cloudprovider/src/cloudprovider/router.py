@@ -167,6 +167,11 @@ class Router(Interface):
         """Who has the load balancer that ``service`` has now. Pure."""
         return owners.balancer_owner(service, self._list, default=self._default_balancer)
 
+    def own_nodes(self, service: Service, nodes: Sequence[Node]) -> Sequence[Node]:
+        if len(self._list) == 1:
+            return nodes
+        return self._balancers.backends(self.service_owner(service).name, nodes)
+
     def settle_service_owner(self, cluster_name: str, service: Service) -> str:
         owner = self.service_owner(service)
         return self.settle(cluster_name, service, owner)

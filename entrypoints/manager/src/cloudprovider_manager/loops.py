@@ -59,6 +59,7 @@ class Loops:
         self._on_started = on_started
         self._concurrency = concurrency
         self._starting = concurrency.lock()
+        self._chosen: list[tuple[str, _Start]] = []  # what the options ask for
         #: With their canonical names, which are empty for what is no controller.
         self._running: list[tuple[str, Running]] = []
         self._recorders: list[EventRecorder] = []
@@ -70,6 +71,7 @@ class Loops:
 
         One controller looks after all Services; nodes and routes have one for each provider.
         """
+        self._chosen = self._wanted()
         router.use_metrics(self._monitoring.registry)
         informers = self._informers()
         shares = router.shares()
@@ -148,7 +150,7 @@ class Loops:
             self._start_cleanup(context, stop)
 
     def _start_all(self, names: Sequence[str], context: ControllerContext, stop: Event) -> None:
-        for name, start in self._wanted():
+        for name, start in self._chosen:
             if stop.is_set():
                 return
             if name not in names:

@@ -263,6 +263,13 @@ class TestBackends:
         assert not balancers.backend_nodes_changed(make_service(), (mine,), (mine, other))
         assert balancers.backend_nodes_changed(make_service(), (other,), (mine, other))
 
+    def test_nobodys_nodes_are_nobodys_backends(self, clouds):
+        router = routed(*clouds)
+        nodes = (make_node("a", provider_id="a://1"), make_node("c", provider_id="c://1"))
+        assert router.own_nodes(make_service(), nodes) == nodes[:1]
+        assert router.own_nodes(make_service(load_balancer_class="x/c"), nodes) == ()
+        assert routed(clouds[0]).own_nodes(make_service(), nodes) == nodes
+
     def test_what_is_nobodys_has_no_backends(self, clouds):
         balancers = routed(*clouds).load_balancer()
         service = make_service(labels={PROVIDER_LABEL: "c"})
