@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider.errors import CloudProviderError, InvalidConfiguration, Throttled
+from cloudprovider.errors import CloudProviderError, InvalidConfiguration, Throttled, unexpected
 from cloudprovider.interface import LoadBalancer, Survey
 from cloudprovider.models import LoadBalancerStatus, Node, Service
 from cloudprovider.owners import Owner
@@ -125,7 +125,9 @@ class RoutedLoadBalancers(LoadBalancer):
         return own
 
     def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:
-        """What each provider found about its own Services; one that fails says nothing.
+        """What all providers together found; one that fails says nothing.
+
+        Each is shown every Service: a load balancer is nobody's only if it is none of theirs.
 
         Raises:
             CloudProviderError: none of them answered, and why the first did not.
@@ -137,13 +139,14 @@ class RoutedLoadBalancers(LoadBalancer):
             part = None if name in self._router.down else self._router.balancers_of(name)
             if part is None:
                 continue
-            own = [one for one in services if self._router.balancer_owner(one).name == name]
             try:
-                answer = part.survey(cluster_name, own)
+                answer: object = part.survey(cluster_name, services)
             except CloudProviderError as error:
                 failed.append(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
+                failed.append(unexpected(error))
             else:
-                found += [] if answer is None else [answer]
+                found += [answer] if isinstance(answer, Survey) else []
         if failed and not found:
             raise failed[0]
         if not found:

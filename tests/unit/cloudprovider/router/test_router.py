@@ -404,3 +404,42 @@ def test_no_write_ever_reaches_a_provider_that_does_not_own_the_service(steps, f
 
 def _named(nodes, name):
     return next(node for node in nodes if node.metadata.name == name)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [None, CloudProviderError("down"), KeyError("x"), SystemExit(1)],
+    ids=["well", "fails", "crashes", "exits"],
+)
+def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
+    a, b = clouds
+    for cloud in clouds:
+        cloud.surveys = True
+    balancers = routed(a, b).load_balancer()
+    services = [make_service(f"of-{n}", load_balancer_class=f"x/{n}") for n in "ab"]
+    for service in services:
+        balancers.ensure_load_balancer("c", service, ())
+    a.balancers.clear()
+    if broken:
+        a.fail("survey", broken)
+    survey = balancers.survey("c", services[:1])
+    assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
+    assert set(survey.orphans) == {"uid-of-b"}
+
+
+def test_a_load_balancer_is_no_orphan_while_its_service_seems_to_be_anothers(clouds):
+    a, b = clouds
+    a.surveys = True
+    balancers = routed(a, b).load_balancer()
+    balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/a"), ())
+    assert balancers.survey("c", [make_service(load_balancer_class="x/b")]).orphans == {}
+
+
+def test_without_any_answer_there_is_no_survey(clouds):
+    a, b = clouds
+    balancers = routed(a, b).load_balancer()
+    assert balancers.survey("c", []) is None
+    a.surveys = True
+    a.fail("survey", KeyError("x"))
+    with pytest.raises(CloudProviderError, match="unexpected KeyError"):
+        balancers.survey("c", [])
