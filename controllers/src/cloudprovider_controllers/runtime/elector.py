@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -45,6 +45,16 @@ class _HeldByOther(Exception):
     """Somebody else holds the lease that we led with."""
 
 
+class Deadman(Protocol):
+    """Ends this process from outside: what is stopped or frozen cannot end itself."""
+
+    def arm(self, seconds: float) -> None:
+        """End it after ``seconds``, unless this is called again before."""
+
+    def disarm(self) -> None:
+        """Do not end it."""
+
+
 class LeaderElector:
     """Takes part in one race. :meth:`run` may be called once.
 
@@ -57,6 +67,8 @@ class LeaderElector:
         retry_period: Seconds between renewals; candidates wait up to 2.2 times as long.
         recorder: Gets an event on the Lease when leadership begins or ends.
         metrics: Gets the status.
+        deadman: Armed while leading. It strikes half-way between the end of our proof and the
+            moment at which another may lead.
 
     Raises:
         ValueError: the times do not fit together.
@@ -75,6 +87,7 @@ class LeaderElector:
         retry_period: float = 2.0,
         recorder: EventRecorder | None = None,
         metrics: ElectionMetrics | None = None,
+        deadman: Deadman | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         check_times(lease_duration, renew_deadline, retry_period)
@@ -88,6 +101,7 @@ class LeaderElector:
         self._period = retry_period
         self._recorder = recorder
         self._metrics = metrics
+        self._deadman = deadman
         self._requests = self._concurrency.rlock()  # one attempt or release at a time
         self._state = self._concurrency.lock()
         self._leading = False
@@ -210,6 +224,8 @@ class LeaderElector:
                 self._write_release()
             except (ApiError, TransportError) as error:
                 logger.warning("the lease could not be released: %s", error)
+            if self._deadman is not None:
+                self._deadman.disarm()
         logger.info("stopped leading: %s released the lease", self.identity)
         self._tell(False)
 
@@ -300,6 +316,9 @@ class LeaderElector:
             lapsed = self._leading and now >= self._valid_until
             in_time = now < sent + self._deadline and not lapsed and not self._over
             if in_time:
+                if self._deadman is not None:  # before anybody may write
+                    margin = (self._duration - self._deadline) / 2
+                    self._deadman.arm(sent + self._deadline + margin - now)
                 self._leading = True
                 self._valid_until, self._renewed_at = sent + self._deadline, wall
         return in_time
