@@ -64,11 +64,13 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=3, help="clusters at the same time")
     parser.add_argument("--without", default="", help="what the managers lack: timer+fence")
     arguments = parser.parse_args()
-    time.monotonic()
+    started = time.monotonic()
     found = campaign(arguments.runs, arguments.worlds, arguments.without)
     for pause in found:
         if pause.late:
-            pass
+            late = ", ".join(arrival.op for arrival in pause.late)
+            sys.stdout.write(f"{pause.leader} wrote late: {late}\n")
+    sys.stdout.write(f"{summary(found)}\n{time.monotonic() - started:.0f} s\n")
     return 1 if any(pause.late for pause in found) else 0
 
 

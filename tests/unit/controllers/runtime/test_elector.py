@@ -556,6 +556,21 @@ def test_candidates_spread_their_tries(virtually):
         current().sleep(200)
         times = [at for at, _, _ in process.wire.requests]
         gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+        assert all(0.8 <= gap < 2 for gap in gaps)
+        assert max(gaps) - min(gaps) > 1
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("fault", ["refused", "reset"])
+def test_candidates_whose_tries_fail_wait_longer(virtually, fault):
+    def main():
+        process = Process(LeaseStore(), "other")
+        process.wire.fault = lambda method: fault if method == "GET" else "fine"
+        process.start()
+        current().sleep(200)
+        times = [at for at, _, _ in process.wire.requests]
+        gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
         assert all(2 <= gap < 4.4 for gap in gaps)
         assert max(gaps) - min(gaps) > 1
 
