@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.report import Figure, Result, machine
 
-NAMES = ("calls", "converge", "start", "memory", "scale", "faults")
+NAMES = ("calls", "converge", "start", "takeover", "memory", "scale", "faults")
 _ROOT = pathlib.Path(__file__).parent.parent
 _PAGE = _ROOT / "docs" / "reference" / "benchmarks.md"
 _MARKS = {True: "met", False: "**missed**", None: ""}

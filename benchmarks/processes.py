@@ -46,6 +46,15 @@ class Process:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise BenchmarkError(f"a process ended with {code}; the end of {self.log}:\n{tail}")
 
+    def signal(self, number: int) -> None:
+        """Send a signal that is to end it, without waiting."""
+        self._ended = True
+        self._popen.send_signal(number)
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._popen.poll() is not None
+
     def kill(self) -> None:
         """SIGKILL."""
         self._ended = True

@@ -25,7 +25,8 @@ _WHEN = {
     "DeleteLoadBalancerFailed": "Deleting for a Service that is gone already failed.",
     "LoadBalancerInProgress": "The cloud is at work; asked again later. No failure.",
     "Synced": "The Node was initialised: the taint is gone.",
-    "FailedToInitialize": "The Node stays tainted; told once for each reason.",
+    "FailedToInitialize": "The Node stays tainted; told once for each reason and hour.",
+    "OwnerUnclear": "It is not clear which provider's it is, and why; told once for each reason.",
     "DeletingNode": "Its instance is gone: the Node is about to be deleted.",
     "DeletingNodeFailed": "That was refused; it is tried again.",
     "DeletingNodesPaused": "So many are gone at once that it is rather a mistake.",
@@ -58,6 +59,11 @@ def _events() -> Iterator[tuple[recorded.Event, str]]:
         *recorded.service_failures(waiting, doing="failed to ensure load balancer"),
         *recorded.node_events(InstanceMetadata(provider_id="cloud://1")),
         *recorded.node_events(cause),
+        *(
+            event
+            for event in source_events.events("node", kind="Node")
+            if event.reason == "OwnerUnclear"
+        ),
         *source_events.events("nodelifecycle", kind="Node"),
         *source_events.events("route", kind="Node"),
         *recorded.lease_events(),

@@ -16,7 +16,8 @@ from generator import markdown, source_events
 _INTRODUCTION = """\
 Served on `/metrics` of the secure port to [those who may](../guides/metrics.md). Names, labels and
 buckets are those of Kubernetes' own managers where those have one. A histogram `x` is served as
-`x_bucket`, `x_sum` and `x_count`. Counters end in `_total`."""
+`x_bucket`, `x_sum` and `x_count`. Counters end in `_total`. Where several providers run, those of
+nodes and routes have the label `provider` too."""
 
 _ALSO = """\
 On Linux also `process_…` of prometheus_client: CPU seconds, memory, open files, start time.
@@ -46,6 +47,7 @@ def _registry() -> CollectorRegistry:
     """What a manager that leads with a provider serves."""
     monitoring = Monitoring()
     monitoring.running("cloud-node-controller", True)
+    monitoring.provider("alicloud", True)
     for controller in sorted(source_events.started()):
         module = importlib.import_module(f"cloudprovider_controllers.{controller}.metrics")
         for name, item in vars(module).items():

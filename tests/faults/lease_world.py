@@ -37,7 +37,7 @@ FLAGS = (
     "--leader-elect-renew-deadline=2s",
     "--leader-elect-retry-period=300ms",
 )
-WITHIN = 40.0
+WITHIN = 90.0
 SERVICE_COUNT = 6
 #: Seconds that each call to the cloud takes.
 LATENCY = 0.2

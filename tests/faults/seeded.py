@@ -126,14 +126,21 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--shrink", action="store_true", help="make plans that fail smaller")
     arguments = parser.parse_args()
-    started, _cpu = time.monotonic(), time.process_time()
-    seeds = range(arguments.first, arguments.first + arguments.count)
+    started, seeds = time.monotonic(), range(arguments.first, arguments.first + arguments.count)
     outcomes = campaign(seeds, arguments.workers)
     for outcome in outcomes:
-        if outcome.violations and arguments.shrink:
-            shrink(draw(outcome.seed))
-    time.monotonic() - started
+        if outcome.violations:
+            sys.stdout.write(_shown(outcome, smaller=arguments.shrink))
+    sys.stdout.write(f"{summary(outcomes)}\n{time.monotonic() - started:.0f} s\n")
     return 1 if any(outcome.violations for outcome in outcomes) else 0
+
+
+def _shown(outcome: Outcome, *, smaller: bool) -> str:
+    lines = [f"seed {outcome.seed}:", *outcome.violations[:8], replay(outcome.seed)]
+    if smaller:
+        small = shrink(draw(outcome.seed))
+        lines += ["smallest:", msgspec.json.encode(small).decode(), *run(small).violations[:8]]
+    return "\n  ".join(lines) + "\n"
 
 
 if __name__ == "__main__":

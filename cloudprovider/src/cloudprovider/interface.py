@@ -119,6 +119,10 @@ class Interface(abc.ABC):
         """Whose the load balancer of ``service`` is: this provider's, or nobody's here. Pure."""
         return owners.service_owner(service, (self,), default=self.provider_name())
 
+    def own_nodes(self, service: Service, nodes: Sequence[Node]) -> Sequence[Node]:  # noqa: ARG002
+        """Those of ``nodes`` that can be backends of ``service``: its owner's. Pure."""
+        return nodes
+
     def settle_service_owner(self, cluster_name: str, service: Service) -> str:  # noqa: ARG002
         """The same name for good, to be recorded; may ask clouds who has a load balancer for it.
 

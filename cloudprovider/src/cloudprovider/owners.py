@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
@@ -56,6 +57,14 @@ class Owner:
 
 
 NOBODY = Owner()
+
+
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def is_recordable(name: str) -> bool:
+    """Whether ``name`` can be the value of a label: of a provider that is alone it need not be."""
+    return bool(_LABEL_VALUE.fullmatch(name))
 
 
 def recorded(obj: Node | Service) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloudprovider.concurrency import Concurrency
-from cloudprovider.errors import CloudProviderError, InvalidConfiguration, Throttled
+from cloudprovider.errors import CloudProviderError, InvalidConfiguration, Throttled, unexpected
 from cloudprovider.interface import LoadBalancer, Survey
 from cloudprovider.models import LoadBalancerStatus, Node, Service
 from cloudprovider.owners import Owner
@@ -15,8 +16,9 @@ from cloudprovider.owners import Owner
 if TYPE_CHECKING:
     from cloudprovider.router import Router
 
-#: Seconds until a Service is tried again whose provider is busy.
-_BUSY = 1.0
+#: Seconds that a worker waits for a busy provider, and until its Service is tried again then.
+_PATIENCE = 1.0
+_BUSY = 0.5
 #: Node lists remembered for each provider: the one in the cloud and the one now.
 _LISTS = 2
 
@@ -27,11 +29,20 @@ class _Change(NamedTuple):
     changed: bool
 
 
+@dataclasses.dataclass
+class _Use:
+    """How many workers a provider keeps."""
+
+    calling: int = 0
+    waiting: int = 0
+
+
 class RoutedLoadBalancers(LoadBalancer):
     """Sends each Service to its owner, with that provider's nodes: others cannot be its backends.
 
-    A provider has at most ``calls_at_once`` calls in flight, so that one whose cloud hangs does not
-    keep all workers of the controller busy.
+    A provider has at most ``calls_at_once`` calls in flight, and as many workers wait for it, so
+    that one whose cloud hangs does not keep all workers of the controller:
+    :attr:`~cloudprovider.router.Router.workers` are enough for all.
 
     Raises (every call):
         NotOwned: the Service is nobody's, and why.
@@ -45,7 +56,8 @@ class RoutedLoadBalancers(LoadBalancer):
         self._router = router
         self._most = calls_at_once
         self._lock = concurrency.lock()
-        self._in_flight: dict[str, int] = {}
+        self._freed = concurrency.condition()
+        self._use: dict[str, _Use] = {}
         self._lists: dict[str, list[tuple[Sequence[Node], tuple[Node, ...]]]] = {}
         self._last: dict[str, _Change] = {}
 
@@ -63,14 +75,14 @@ class RoutedLoadBalancers(LoadBalancer):
     ) -> LoadBalancerStatus:
         name = self._owner(cluster_name, service)
         with self._turn(name, service) as part:
-            return part.ensure_load_balancer(cluster_name, service, self._backends(name, nodes))
+            return part.ensure_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def update_load_balancer(
         self, cluster_name: str, service: Service, nodes: Sequence[Node]
     ) -> None:
         name = self._owner(cluster_name, service)
         with self._turn(name, service) as part:
-            part.update_load_balancer(cluster_name, service, self._backends(name, nodes))
+            part.update_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
         name = self._holder(cluster_name, service)
@@ -84,7 +96,7 @@ class RoutedLoadBalancers(LoadBalancer):
         part = self._router.balancers_of(name) if name else None
         if part is None:
             return False  # it has no backends here
-        old, new = self._backends(name, old), self._backends(name, new)
+        old, new = self.backends(name, old), self.backends(name, new)
         last = self._last.get(name)
         if type(part).backend_nodes_changed is not LoadBalancer.backend_nodes_changed:
             return part.backend_nodes_changed(service, old, new)
@@ -94,8 +106,28 @@ class RoutedLoadBalancers(LoadBalancer):
             self._last[name] = last
         return last.changed
 
+    def backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
+        if not name:
+            return ()
+        with self._lock:
+            known = list(self._lists.get(name, ()))
+        for given, own in known:
+            if given is nodes:
+                return own
+        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
+        for _, before in known:
+            if before == own:
+                own = before  # the same object, so that nothing is compared twice
+        if isinstance(nodes, tuple):
+            with self._lock:
+                self._lists[name] = [(nodes, own), *known[: _LISTS - 1]]
+        return own
+
     def survey(self, cluster_name: str, services: Sequence[Service]) -> Survey | None:
-        """What each provider found about its own Services; one that fails says nothing.
+        """What all providers together found; one that fails says nothing.
+
+        Each is shown every Service: a load balancer is nobody's only if it is none of theirs.
 
         Raises:
             CloudProviderError: none of them answered, and why the first did not.
@@ -107,13 +139,14 @@ class RoutedLoadBalancers(LoadBalancer):
             part = None if name in self._router.down else self._router.balancers_of(name)
             if part is None:
                 continue
-            own = [one for one in services if self._router.balancer_owner(one).name == name]
             try:
-                answer = part.survey(cluster_name, own)
+                answer: object = part.survey(cluster_name, services)
             except CloudProviderError as error:
                 failed.append(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
+                failed.append(unexpected(error))
             else:
-                found += [] if answer is None else [answer]
+                found += [answer] if isinstance(answer, Survey) else []
         if failed and not found:
             raise failed[0]
         if not found:
@@ -149,29 +182,26 @@ class RoutedLoadBalancers(LoadBalancer):
     def _turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
         """The balancers of provider ``name``, for one call."""
         part = self._part(name, service)
-        with self._lock:
-            busy = self._in_flight.get(name, 0)
-            if busy >= self._most:
-                raise Throttled(f"provider {name} has {busy} calls in flight", after=_BUSY)
-            self._in_flight[name] = busy + 1
+        with self._freed:
+            use = self._use.setdefault(name, _Use())
+            if use.calling >= self._most:
+                self._wait(name, use)
+            use.calling += 1
         try:
             yield part
         finally:
-            with self._lock:
-                self._in_flight[name] -= 1
+            with self._freed:
+                use.calling -= 1
+                self._freed.notify_all()
 
-    def _backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
-        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
-        with self._lock:
-            known = list(self._lists.get(name, ()))
-        for given, own in known:
-            if given is nodes:
-                return own
-        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
-        for _, before in known:
-            if before == own:
-                own = before  # the same object, so that nothing is compared twice
-        if isinstance(nodes, tuple):
-            with self._lock:
-                self._lists[name] = [(nodes, own), *known[: _LISTS - 1]]
-        return own
+    def _wait(self, name: str, use: _Use) -> None:
+        """Wait for a call to end. As many may wait as may call, so that each goes on at once."""
+        busy = Throttled(f"provider {name} has {use.calling} calls in flight", after=_BUSY)
+        if use.waiting >= self._most:
+            raise busy
+        use.waiting += 1
+        try:
+            if not self._freed.wait_for(lambda: use.calling < self._most, _PATIENCE):
+                raise busy
+        finally:
+            use.waiting -= 1

@@ -71,6 +71,7 @@ class Router(Interface):
         self._default = providers[0].provider_name()
         wanted = default_load_balancer or self._default
         self._default_balancer = "" if wanted == NONE else wanted
+        self._calls_at_once = calls_at_once
         #: Why a provider cannot be used, by name. The only one is never asked for.
         self._down = (
             dict.fromkeys(self.providers, "this has not ended yet") if providers[1:] else {}
@@ -111,6 +112,12 @@ class Router(Interface):
         self._down.pop(name, None)
         _log.info("provider %s is initialised", name)
         return True
+
+    @property
+    def workers(self) -> int:
+        """How many workers a controller of Services needs: no provider can keep them all."""
+        several = len(self._list) > 1
+        return self._calls_at_once * (2 * len(self._list) if several else 1)
 
     @property
     def down(self) -> Collection[str]:
@@ -166,6 +173,11 @@ class Router(Interface):
     def balancer_owner(self, service: Service) -> Owner:
         """Who has the load balancer that ``service`` has now. Pure."""
         return owners.balancer_owner(service, self._list, default=self._default_balancer)
+
+    def own_nodes(self, service: Service, nodes: Sequence[Node]) -> Sequence[Node]:
+        if len(self._list) == 1:
+            return nodes
+        return self._balancers.backends(self.service_owner(service).name, nodes)
 
     def settle_service_owner(self, cluster_name: str, service: Service) -> str:
         owner = self.service_owner(service)
@@ -282,7 +294,15 @@ def _check(providers: Sequence[Interface], default_load_balancer: str) -> None:
     names = [provider.provider_name() for provider in providers]
     if not names:
         raise InvalidConfiguration("no provider is named", field="--cloud-provider")
-    for name in names:
+    for name in names if len(names) > 1 else ():
+        if not owners.is_recordable(name):
+            raise InvalidConfiguration(
+                "beside others, a provider's name must be usable as the value of a label",
+                field="--cloud-provider",
+                value=name,
+                accepted="up to 63 letters, digits, '-', '_' and '.', the first and last a letter "
+                "or digit",
+            )
         if names.count(name) > 1:
             raise InvalidConfiguration(
                 f"two providers call themselves {name}", field="--cloud-provider"

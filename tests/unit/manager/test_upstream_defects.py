@@ -12,8 +12,8 @@ from cloudprovider_manager import command
 from cloudprovider_manager.access import Access
 from cloudprovider_manager.app import Manager
 from cloudprovider_manager.election import Election
-from cloudprovider_manager.endpoints import ENCRYPTED, Endpoints
-from cloudprovider_manager.flags import FlagError, Status, declared
+from cloudprovider_manager.endpoints import Endpoints, Pages
+from cloudprovider_manager.flags import FlagError
 from cloudprovider_manager.main import main
 from cloudprovider_manager.monitoring import Monitoring
 from cloudprovider_manager.options import Options
@@ -57,11 +57,10 @@ def answer(manager, path):
     got = []
     environ = {
         "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "",
-        "REMOTE_ADDR": "203.0.113.9", ENCRYPTED: True,
+        "REMOTE_ADDR": "203.0.113.9",
     }  # fmt: skip
-    body = b"".join(
-        Endpoints(manager.health, {}, None)(environ, lambda status, _: got.append(int(status[:3])))
-    )
+    port = Endpoints(manager.health, Pages(), None)
+    body = b"".join(port(environ, lambda status, _: got.append(int(status[:3]))))
     return got[0], body.decode()
 
 
@@ -143,13 +142,11 @@ class TestRow28:
 
 
 @pytest.mark.defect(29)
-def test_row_29_leader_migration_is_named_as_left_out_instead_of_half_working(stub, tmp_path):
-    config = tmp_path / "migration"
-    config.write_text("{}")
-    flags = ["--enable-leader-migration=true", f"--leader-migration-config={config}"]
-    (problem,) = problems(*flags)
-    assert problem.startswith("flag --enable-leader-migration=true is refused")
+def test_row_29_leader_migration_is_refused_instead_of_half_working(stub):
+    (problem,) = problems("--enable-leader-migration=true")
+    assert "--enable-leader-migration=true is refused" in problem
     assert "stop the cloud loops of kube-controller-manager" in problem
+    assert command.read(["--cloud-provider=stub", "--enable-leader-migration=false"]).options
 
 
 @pytest.mark.defect(30)
@@ -268,43 +265,6 @@ def test_each_controller_is_chosen_by_name_and_alias(world, name, minus, alias):
     world.run(script)
     assert set(running) & set(CONTROLLERS) == (others if minus else {name})
     assert world.codes == {"one": 0}
-
-
-OLD_FLAGS = [
-    flag
-    for flag in declared(Options).values()
-    if flag.status in (Status.DEPRECATED, Status.IGNORED)
-]
-#: One value that each kind takes.
-SAMPLES = {
-    flag.name: {"bool": "true", "duration": "3s", "int": "1"}.get(
-        flag.kind.name, flag.kind.format(flag.default)
-    )
-    for flag in OLD_FLAGS
-} | {
-    "webhooks": "*",
-    "webhook-tls-curve-preferences": "23",
-    "webhook-tls-min-version": "VersionTLS12",
-}
-
-
-@pytest.mark.gap("every deprecated flag")
-@pytest.mark.parametrize("flag", OLD_FLAGS, ids=lambda flag: flag.name)
-def test_an_old_flag_starts_with_one_warning_and_is_refused_when_strict(stub, tmp_path, flag):
-    value = SAMPLES[flag.name] or "127.0.0.1"
-    if flag.kind.name == "path":
-        (tmp_path / "file").write_text("{}")
-        value = str(tmp_path / "file")
-    typed = f"--{flag.name}={value}"
-    warnings = [
-        text
-        for text in command.read(["--cloud-provider=stub", typed]).warnings
-        if text.startswith(f"Flag --{flag.name} ")
-    ]
-    assert len(warnings) == 1
-    assert flag.note in warnings[0]
-    refused = [text for text in problems(typed, "--strict-flags") if f"--{flag.name}" in text]
-    assert len(refused) == 1
 
 
 @pytest.mark.gap("API server down at start (10s)")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Candidates wait between one and this many retry periods more, each anew.
+#: A candidate whose attempt failed waits between one retry period and this many more, each anew.
 JITTER = 1.2
+#: One that saw another lead looks again after between this part of a retry period and a whole one:
+#: looking is cheap, and a lease that is given back should not lie there.
+LOOK = 0.4
 #: Seconds beyond the lease's duration after which an unrenewed leader is unhealthy.
 HEALTH_MARGIN = 20.0
 _NEVER = float("-inf")
@@ -43,6 +46,16 @@ _NEVER = float("-inf")
 
 class _HeldByOther(Exception):
     """Somebody else holds the lease that we led with."""
+
+
+class Deadman(Protocol):
+    """Ends this process from outside: what is stopped or frozen cannot end itself."""
+
+    def arm(self, seconds: float) -> None:
+        """End it after ``seconds``, unless this is called again before."""
+
+    def disarm(self) -> None:
+        """Do not end it."""
 
 
 class LeaderElector:
@@ -54,9 +67,12 @@ class LeaderElector:
         namespace, name: Of the Lease.
         lease_duration: Seconds for which others believe a record that does not change.
         renew_deadline: Seconds without renewal after which this process has lost.
-        retry_period: Seconds between renewals; candidates wait up to 2.2 times as long.
+        retry_period: Seconds between renewals; candidates wait up to 2.2 times as long after an
+            attempt that failed, and no longer than this while another leads.
         recorder: Gets an event on the Lease when leadership begins or ends.
         metrics: Gets the status.
+        deadman: Armed while leading. It strikes half-way between the end of our proof and the
+            moment at which another may lead.
 
     Raises:
         ValueError: the times do not fit together.
@@ -75,6 +91,7 @@ class LeaderElector:
         retry_period: float = 2.0,
         recorder: EventRecorder | None = None,
         metrics: ElectionMetrics | None = None,
+        deadman: Deadman | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         check_times(lease_duration, renew_deadline, retry_period)
@@ -88,6 +105,7 @@ class LeaderElector:
         self._period = retry_period
         self._recorder = recorder
         self._metrics = metrics
+        self._deadman = deadman
         self._requests = self._concurrency.rlock()  # one attempt or release at a time
         self._state = self._concurrency.lock()
         self._leading = False
@@ -98,6 +116,7 @@ class LeaderElector:
         self._lease: dict[str, Any] | None = None  # as the server last answered it
         self._observed = leases.Record()
         self._observed_at = _NEVER
+        self._other_leads = False  # at the last attempt; only of the thread that races
         self._on_lost: Callable[[], None] = _nothing
         self.lost_reason = ""  #: why leadership was lost, for ``on_lost`` to log
 
@@ -149,7 +168,14 @@ class LeaderElector:
             if self._try("acquire"):
                 self._lead(stop, on_started, on_lost)
                 return
-            stop.wait(self._period * (1.0 + JITTER * self._concurrency.random.random()))
+            stop.wait(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until a candidate's next attempt."""
+        chance = self._concurrency.random.random()
+        if self._other_leads:
+            return self._period * (LOOK + (1.0 - LOOK) * chance)
+        return self._period * (1.0 + JITTER * chance)
 
     def _lead(
         self, stop: Event, on_started: Callable[[], None], on_lost: Callable[[], None]
@@ -210,6 +236,8 @@ class LeaderElector:
                 self._write_release()
             except (ApiError, TransportError) as error:
                 logger.warning("the lease could not be released: %s", error)
+            if self._deadman is not None:
+                self._deadman.disarm()
         logger.info("stopped leading: %s released the lease", self.identity)
         self._tell(False)
 
@@ -265,6 +293,7 @@ class LeaderElector:
             return False
 
     def _acquire(self) -> bool:
+        self._other_leads = False
         lease = self._get()
         if lease is None:
             return self._hold(None)
@@ -281,6 +310,7 @@ class LeaderElector:
             if record.holder != before:
                 logger.info("waiting: %s holds %s/%s", record.holder, self._namespace, self._name)
             if now < expires:
+                self._other_leads = True
                 return False
         return self._hold(lease)
 
@@ -300,6 +330,9 @@ class LeaderElector:
             lapsed = self._leading and now >= self._valid_until
             in_time = now < sent + self._deadline and not lapsed and not self._over
             if in_time:
+                if self._deadman is not None:  # before anybody may write
+                    margin = (self._duration - self._deadline) / 2
+                    self._deadman.arm(sent + self._deadline + margin - now)
                 self._leading = True
                 self._valid_until, self._renewed_at = sent + self._deadline, wall
         return in_time

@@ -13,7 +13,7 @@ from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, ImplementedElsewhere, ResourceNotFound
 from cloudprovider.interface import Interface, LoadBalancer
 from cloudprovider.models import LoadBalancerStatus, Node, Service
-from cloudprovider.owners import recorded
+from cloudprovider.owners import is_recordable, recorded
 from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
@@ -75,7 +75,7 @@ class Syncer:
             state.warned = ""
             self.events.ensuring(service)
         nodes = self.nodes.current()
-        if announce and not nodes:
+        if announce and not self.cloud.own_nodes(service, nodes):
             self.events.no_nodes(service)
         again = self._ensure_in_cloud(state, service, nodes)
         if state.status is not None:
@@ -88,7 +88,7 @@ class Syncer:
         self.states.begin_call(state)
         self.check()
         state.attempted = True
-        state.attempted_without_nodes = not nodes
+        state.attempted_without_nodes = not self.cloud.own_nodes(service, nodes)
         self.metrics.syncs.inc()
         try:
             state.status = guarded(
@@ -122,6 +122,7 @@ class Syncer:
     def update_nodes(self, state: ServiceState, service: Service) -> bool:
         """Bring only the backends up to date; True to look again at once."""
         nodes = self.nodes.current()
+        own = self.cloud.own_nodes(service, nodes)
         self.states.begin_call(state)
         self.check()
         self.metrics.syncs.inc()
@@ -138,10 +139,10 @@ class Syncer:
             return True
         except Exception as error:
             self.metrics.node_errors.inc()
-            names = logged_node_names(nodes)
-            raise SyncFailed("", error, update_of=names, node_count=len(nodes)) from error
+            names = logged_node_names(own)
+            raise SyncFailed("", error, update_of=names, node_count=len(own)) from error
         self.metrics.update_seconds.observe(self.concurrency.monotonic() - started)
-        if nodes:
+        if own:
             self.events.updated(service)
         else:
             self.events.no_nodes(service)
@@ -199,6 +200,8 @@ class Syncer:
     def _claim(self, state: ServiceState, service: Service) -> Service:
         """``service`` with our marks on it. The record, once made, stays what it is."""
         owner = state.record or self._owner(service)
+        if not is_recordable(owner):
+            owner = ""
         noted = recorded(service) == owner
         if not noted and not recorded(service) and not state.record:
             noted = not self.cloud.service_owner(service).record  # it is known without

@@ -17,6 +17,7 @@ from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import Interface
 from cloudprovider.registry import CloudProviderInitError
 from cloudprovider_controllers.context import guard
+from cloudprovider_controllers.runtime.elector import Deadman
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import Transport, TransportError
 from cloudprovider_manager import provider
@@ -41,6 +42,7 @@ class Manager:
         options: Checked options.
         transport: Reaches the API server; None = as ``--kubeconfig`` and ``--master`` say.
         cloud: A ready provider, or several; None = those that ``--cloud-provider`` names.
+        deadman: Ends this process if it leads and does not renew its lease.
 
     """
 
@@ -50,11 +52,13 @@ class Manager:
         *,
         transport: Transport | None = None,
         cloud: Interface | Sequence[Interface] | None = None,
+        deadman: Deadman | None = None,
         concurrency: Concurrency | None = None,
     ) -> None:
         self._options = options
         self._transport = transport
         self._clouds = [cloud] if isinstance(cloud, Interface) else cloud
+        self._deadman = deadman
         self._concurrency = concurrency or current()
         self.monitoring = Monitoring(options.disabled_metrics, concurrency=self._concurrency)
         self._failed = False
@@ -82,7 +86,13 @@ class Manager:
         except (AccessError, PortError) as error:
             _log.error("%s", error)
             return 1
-        election = Election(self._options, access, self.monitoring, concurrency=self._concurrency)
+        election = Election(
+            self._options,
+            access,
+            self.monitoring,
+            deadman=self._deadman,
+            concurrency=self._concurrency,
+        )
         self._election = election
         loops = Loops(
             self._options,

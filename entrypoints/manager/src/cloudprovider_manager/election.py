@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from cloudprovider.concurrency import Concurrency, Thread
-from cloudprovider_controllers.runtime.elector import LeaderElector
+from cloudprovider_controllers.runtime.elector import Deadman, LeaderElector
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_manager.access import Access
 from cloudprovider_manager.monitoring import Monitoring
@@ -24,9 +24,16 @@ class Election:
     """Takes part in the race for the lease; without ``--leader-elect`` it is won at once."""
 
     def __init__(
-        self, options: Options, access: Access, monitoring: Monitoring, *, concurrency: Concurrency
+        self,
+        options: Options,
+        access: Access,
+        monitoring: Monitoring,
+        *,
+        deadman: Deadman | None = None,
+        concurrency: Concurrency,
     ) -> None:
         self._concurrency = concurrency
+        self._deadman = deadman
         self._stop = concurrency.event()
         self._events_stop = concurrency.event()
         self._thread: Thread | None = None
@@ -55,6 +62,7 @@ class Election:
             retry_period=options.leader_elect_retry_period,
             recorder=recorder,
             metrics=monitoring.runtime.election(options.leader_elect_resource_name),
+            deadman=self._deadman,
             concurrency=self._concurrency,
         )
 

@@ -59,6 +59,7 @@ class Loops:
         self._on_started = on_started
         self._concurrency = concurrency
         self._starting = concurrency.lock()
+        self._chosen: list[tuple[str, _Start]] = []  # what the options ask for
         #: With their canonical names, which are empty for what is no controller.
         self._running: list[tuple[str, Running]] = []
         self._recorders: list[EventRecorder] = []
@@ -70,6 +71,7 @@ class Loops:
 
         One controller looks after all Services; nodes and routes have one for each provider.
         """
+        self._chosen = self._wanted()
         router.use_metrics(self._monitoring.registry)
         router.fence_writes(self._may_write)
         informers = self._informers()
@@ -93,8 +95,7 @@ class Loops:
         from cloudprovider_controllers.service import controller as service
 
         context = self._context(router, informers)
-        # Each provider may keep as many workers busy as one would have alone.
-        workers = context.options.concurrent_service_syncs * len(router.providers)
+        workers = router.workers
         options = dataclasses.replace(context.options, concurrent_service_syncs=workers)
         with self._starting:
             self._start_all([service.NAME], dataclasses.replace(context, options=options), stop)
@@ -150,7 +151,7 @@ class Loops:
             self._start_cleanup(context, stop)
 
     def _start_all(self, names: Sequence[str], context: ControllerContext, stop: Event) -> None:
-        for name, start in self._wanted():
+        for name, start in self._chosen:
             if stop.is_set():
                 return
             if name not in names:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from cloudprovider.concurrency import Event, current
-from cloudprovider_manager import command, logs
+from cloudprovider_manager import command, deadman, logs
 from cloudprovider_manager.flags import FlagError
 from cloudprovider_manager.options import Options
 from cloudprovider_manager.release import version, version_info
@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     after an orderly stop by SIGTERM or SIGINT, 1 after any fault; a second signal ends the process
     with 1 at once.
     """
-    code = _main(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        code = deadman.leave_pid_1(lambda: _main(sys.argv[1:]))
+    else:
+        code = _main(argv)
     # A stream that takes nothing more would hold the process for ever.
     written = logs.flush(_LAST_LINES)
     if argv is None:
@@ -107,7 +110,8 @@ def _until_signal(options: Options) -> int:
 
     def run() -> None:
         try:
-            codes.append(Manager(options, concurrency=concurrency).run(stop))
+            timer = deadman.create() if options.leader_elect else None
+            codes.append(Manager(options, deadman=timer, concurrency=concurrency).run(stop))
         except Exception:  # noqa: BLE001 - it is logged, and the exit code says it
             _log.exception("the manager failed")
 

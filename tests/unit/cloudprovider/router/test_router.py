@@ -20,6 +20,7 @@ from cloudprovider.owners import PROVIDER_LABEL
 from cloudprovider.router import NONE, Router
 from cloudprovider.testing.builders import make_node, make_service
 from cloudprovider.testing.fake import FakeCloud
+from cloudprovider.testing.virtual import VirtualConcurrency
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 CALLS = {
@@ -168,8 +169,9 @@ def test_the_default_takes_what_says_nothing(clouds, default, expected):
         ((), "", "no provider is named"),
         ((FakeCloud("a"), FakeCloud("a")), "", "two providers call themselves a"),
         ((FakeCloud("a"),), "b", "accepted: a, none"),
+        ((FakeCloud("a"), FakeCloud("b c")), "", "usable as the value of a label"),
     ],
-    ids=["none", "twice", "unknown default"],
+    ids=["none", "twice", "unknown default", "no label value"],
 )
 def test_what_cannot_run_side_by_side_is_refused(providers, default, text):
     with pytest.raises(InvalidConfiguration, match=text):
@@ -195,26 +197,62 @@ def test_one_provider_keeps_its_own_load_balancers(clouds):
     assert routed(clouds[0]).load_balancer() is clouds[0].load_balancer()
 
 
-def test_a_provider_whose_cloud_hangs_is_called_no_further(clouds):
-    a, b = clouds
-    balancers = routed(a, b, calls_at_once=2).load_balancer()
-    seen = []
+class TestABusyProvider:
+    """Two calls at once: two more wait, the others are told to come again."""
 
-    def nested(call):
-        depth = len(seen)
-        seen.append(call)
-        if depth == 0:
-            balancers.ensure_load_balancer("c", make_service("second"), ())
-        else:
-            with pytest.raises(Throttled, match="provider a has 2 calls in flight"):
-                balancers.ensure_load_balancer("c", make_service("third"), ())
-            balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/b"), ())
+    def call(self, hub, balancers, name, outcomes, wanted="x/a"):
+        def run():
+            service = make_service(name, load_balancer_class=wanted)
+            try:
+                balancers.ensure_load_balancer("c", service, ())
+                outcomes[name] = hub.monotonic()
+            except Throttled as error:
+                outcomes[name] = str(error)
 
-    a.on("ensure_load_balancer", nested)
-    balancers.ensure_load_balancer("c", make_service("first"), ())
-    assert len(seen) == 2
-    assert b.count("ensure_load_balancer") == 1
-    balancers.ensure_load_balancer_deleted("c", make_service("first"))
+        hub.start_thread(run, name=name)
+        hub.sleep(0.01)
+
+    def play(self, seconds, scene):
+        hub = VirtualConcurrency()
+
+        def main():
+            a, b = Cloud("a", concurrency=hub), Cloud("b", concurrency=hub)
+            a.latency["ensure_load_balancer"] = seconds
+            router = Router((a, b), calls_at_once=2, concurrency=hub)
+            router.initialize(None, hub.event())
+            assert router.workers == 8
+            scene(hub, a, router.load_balancer())
+
+        hub.run(main)
+        assert hub.errors() == []
+
+    def test_one_that_hangs_is_called_no_further_and_the_other_is(self):
+        def scene(hub, cloud, balancers):
+            outcomes = {}
+            for name in ("first", "second", "third", "fourth", "fifth"):
+                self.call(hub, balancers, name, outcomes)
+            assert outcomes == {"fifth": "provider a has 2 calls in flight"}
+            self.call(hub, balancers, "other", outcomes, wanted="x/b")
+            assert "other" in outcomes
+            hub.sleep(1.1)
+            assert outcomes["third"] == outcomes["fourth"] == "provider a has 2 calls in flight"
+            hub.sleep(60)
+            assert cloud.most_at_once() == cloud.count() == 2
+
+        self.play(50.0, scene)
+
+    def test_whoever_waits_goes_on_as_soon_as_a_call_ends(self):
+        def scene(hub, cloud, balancers):
+            outcomes = {}
+            for name in ("first", "second", "third", "fourth"):
+                self.call(hub, balancers, name, outcomes)
+            hub.sleep(1)
+            assert [outcomes[name] for name in ("third", "fourth")] == [
+                pytest.approx(0.8), pytest.approx(0.81),
+            ]  # fmt: skip
+            assert cloud.most_at_once() == 2
+
+        self.play(0.4, scene)
 
 
 class TestBackends:
@@ -224,6 +262,13 @@ class TestBackends:
         other = make_node("other", provider_id="b://1")
         assert not balancers.backend_nodes_changed(make_service(), (mine,), (mine, other))
         assert balancers.backend_nodes_changed(make_service(), (other,), (mine, other))
+
+    def test_nobodys_nodes_are_nobodys_backends(self, clouds):
+        router = routed(*clouds)
+        nodes = (make_node("a", provider_id="a://1"), make_node("c", provider_id="c://1"))
+        assert router.own_nodes(make_service(), nodes) == nodes[:1]
+        assert router.own_nodes(make_service(load_balancer_class="x/c"), nodes) == ()
+        assert routed(clouds[0]).own_nodes(make_service(), nodes) == nodes
 
     def test_what_is_nobodys_has_no_backends(self, clouds):
         balancers = routed(*clouds).load_balancer()
@@ -359,3 +404,42 @@ def test_no_write_ever_reaches_a_provider_that_does_not_own_the_service(steps, f
 
 def _named(nodes, name):
     return next(node for node in nodes if node.metadata.name == name)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [None, CloudProviderError("down"), KeyError("x"), SystemExit(1)],
+    ids=["well", "fails", "crashes", "exits"],
+)
+def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
+    a, b = clouds
+    for cloud in clouds:
+        cloud.surveys = True
+    balancers = routed(a, b).load_balancer()
+    services = [make_service(f"of-{n}", load_balancer_class=f"x/{n}") for n in "ab"]
+    for service in services:
+        balancers.ensure_load_balancer("c", service, ())
+    a.balancers.clear()
+    if broken:
+        a.fail("survey", broken)
+    survey = balancers.survey("c", services[:1])
+    assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
+    assert set(survey.orphans) == {"uid-of-b"}
+
+
+def test_a_load_balancer_is_no_orphan_while_its_service_seems_to_be_anothers(clouds):
+    a, b = clouds
+    a.surveys = True
+    balancers = routed(a, b).load_balancer()
+    balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/a"), ())
+    assert balancers.survey("c", [make_service(load_balancer_class="x/b")]).orphans == {}
+
+
+def test_without_any_answer_there_is_no_survey(clouds):
+    a, b = clouds
+    balancers = routed(a, b).load_balancer()
+    assert balancers.survey("c", []) is None
+    a.surveys = True
+    a.fail("survey", KeyError("x"))
+    with pytest.raises(CloudProviderError, match="unexpected KeyError"):
+        balancers.survey("c", [])

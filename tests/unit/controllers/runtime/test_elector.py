@@ -563,6 +563,21 @@ def test_candidates_spread_their_tries(virtually):
         current().sleep(200)
         times = [at for at, _, _ in process.wire.requests]
         gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+        assert all(0.8 <= gap < 2 for gap in gaps)
+        assert max(gaps) - min(gaps) > 1
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("fault", ["refused", "reset"])
+def test_candidates_whose_tries_fail_wait_longer(virtually, fault):
+    def main():
+        process = Process(LeaseStore(), "other")
+        process.wire.fault = lambda method: fault if method == "GET" else "fine"
+        process.start()
+        current().sleep(200)
+        times = [at for at, _, _ in process.wire.requests]
+        gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
         assert all(2 <= gap < 4.4 for gap in gaps)
         assert max(gaps) - min(gaps) > 1
 
@@ -787,5 +802,65 @@ def test_events_and_metrics_tell_of_leadership(virtually):
             ("Lease", key, "Normal", "LeaderElection", "me became leader"),
             ("Lease", key, "Normal", "LeaderElection", "me stopped leading"),
         ]
+
+    virtually(main)
+
+
+# -- the timer that ends a leader ----------------------------------------------------------------
+
+
+class Timer:
+    """A deadman that notes when it would strike."""
+
+    def __init__(self):
+        self.at = []
+
+    def arm(self, seconds):
+        self.at.append(current().monotonic() + seconds)
+
+    def disarm(self):
+        self.at.append(None)
+
+
+def test_the_timer_strikes_between_the_end_of_the_proof_and_the_next_leader(virtually):
+    def main():
+        timer = Timer()
+        process = Process(LeaseStore(), "me", deadman=timer)
+        process.wire.fault = lambda method: "slow 0.5"
+        process.start()
+        current().sleep(9)
+        sent = [at for at, method, _ in process.wire.requests if method != "GET"]
+        assert len(timer.at) >= 3
+        # Our proof ends 10 s after the request was sent, and others may lead after 15 s.
+        assert timer.at == pytest.approx([at + 12.5 for at in sent[: len(timer.at)]])
+        process.stop.set()
+        current().sleep(2)
+        assert timer.at[-1] is None
+
+    virtually(main)
+
+
+def test_the_timer_of_a_candidate_is_not_set(virtually):
+    def main():
+        store, timer = LeaseStore(), Timer()
+        Process(store, "a").start()
+        current().sleep(1)
+        Process(store, "b", deadman=timer).start()
+        current().sleep(30)
+        assert timer.at == []
+
+    virtually(main)
+
+
+def test_the_timer_of_a_lost_leader_stays_set(virtually):
+    def main():
+        timer = Timer()
+        process = Process(LeaseStore(), "me", deadman=timer)
+        process.start()
+        current().sleep(1)
+        process.wire.fault = lambda method: "refused"
+        current().sleep(60)
+        assert process.lost
+        assert None not in timer.at
 
     virtually(main)

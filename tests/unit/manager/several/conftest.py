@@ -77,7 +77,8 @@ class Clouds:
             cloud_provider=names, secure_port=0, leader_elect=False,
             **{"configure_cloud_routes": False, **fields},
         )  # fmt: skip
-        transport = InProcessTransport(self.server, proc="manager", user_agent="manager")
+        name = f"manager-{next(self._processes)}"
+        transport = InProcessTransport(self.server, proc=name, user_agent="manager")
         stop = self.hub.event()
         manager = Manager(
             options,
@@ -85,7 +86,6 @@ class Clouds:
             cloud=clouds or self.providers(names),
             concurrency=self.hub,
         )
-        name = f"manager-{next(self._processes)}"
         self.hub.start_process(lambda: self.codes.append(manager.run(stop)), process=name)
         self.managers.append((manager, stop))
         self.hub.sleep(seconds)
@@ -96,6 +96,10 @@ class Clouds:
         if self.managers and not self.managers[-1][1].is_set():
             self.managers[-1][1].set()
             self.hub.sleep(20)
+
+    def runs(self):
+        """Whether the last manager was not killed."""
+        return bool(self.hub.threads(f"manager-{len(self.managers)}"))
 
     def wait(self, seconds):
         self.hub.sleep(seconds)

@@ -151,6 +151,24 @@ class TestServices:
 
         play(scene)
 
+    def test_without_a_node_of_its_own_cloud_a_service_is_told_so(self, play):
+        def scene(clouds):
+            clouds.join_alicloud("ali")
+            clouds.start("alicloud,fake")
+            clouds.expose("plain")
+            clouds.expose("faked", wanted="example.com/fake")
+            clouds.wait(30)
+            assert len(clouds.said("faked", "UnAvailableLoadBalancer")) == 1
+            assert clouds.said("plain", "UnAvailableLoadBalancer") == []
+            clouds.join_fake("other")
+            clouds.wait(30)
+            (balancer,) = clouds.fake.balancers.values()
+            assert balancer.nodes == ("other",)
+            assert len(clouds.said("faked", "UpdatedLoadBalancer")) == 1
+            assert clouds.said("plain", "UpdatedLoadBalancer") == []
+
+        play(scene)
+
     @pytest.mark.parametrize("names", ["alicloud", "alicloud,fake", "fake"])
     def test_a_class_that_nobody_claims_stays_untouched(self, play, names):
         def scene(clouds):

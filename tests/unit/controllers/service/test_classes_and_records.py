@@ -1,0 +1,129 @@
+"""One provider: which classes are its own, and what is recorded on a Service."""
+
+import pytest
+
+from cloudprovider.owners import PROVIDER_LABEL
+from cloudprovider.testing.fake import FakeCloud
+
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+
+
+def test_the_record_is_part_of_the_write_that_sets_the_finalizer(play):
+    def scene(world):
+        world.add_node()
+        world.start("service")
+        world.add_service()
+        world.wait(2)
+        assert world.requests() == ["PATCH services/status default/web"] * 2
+        assert world.service().metadata.labels == {PROVIDER_LABEL: "fake"}
+        assert world.service().metadata.finalizers == (FINALIZER,)
+
+    play(scene)
+
+
+def test_a_claimed_class_is_served_and_cleaned_up(play):
+    def scene(world):
+        world.cloud.classes = ("example.com/fake",)
+        world.start("service")
+        world.add_service(load_balancer_class="example.com/fake")
+        world.wait(2)
+        assert len(world.cloud.balancers) == 1
+        world.delete_service()
+        world.wait(2)
+        assert world.services() == []
+        assert world.cloud.balancers == {}
+
+    play(scene)
+
+
+def test_a_foreign_class_is_untouched_even_with_the_finalizer(play):
+    def scene(world):
+        world.cloud.classes = ("example.com/fake",)
+        world.start("service")
+        world.add_service(load_balancer_class="example.com/other", finalizers=[FINALIZER])
+        world.wait(2)
+        world.delete_service()
+        world.wait(5)
+        assert world.service().metadata.finalizers == (FINALIZER,)
+        assert world.requests() == world.events("web") == []
+        assert world.cloud.calls == []
+
+    play(scene)
+
+
+def test_the_record_goes_with_the_finalizer_when_the_type_changes(play):
+    def scene(world):
+        world.start("service")
+        world.add_service()
+        world.wait(2)
+        world.patch_service({"spec": {"type": "ClusterIP"}})
+        world.wait(2)
+        assert not world.service().metadata.labels
+        assert not world.service().metadata.finalizers
+
+    play(scene)
+
+
+def test_a_service_without_record_is_not_written_only_to_record_it(play):
+    """One provider needs none: nothing is written at the takeover from Kubernetes' own."""
+
+    def scene(world):
+        world.start("service")
+        world.add_service()
+        world.wait(2)
+        world.patch_service({"metadata": {"labels": None}})
+        world.wait(30)
+        assert world.service().metadata.labels == {PROVIDER_LABEL: "fake"}  # ours, so put back
+
+    def takeover(world):
+        world.add_service(finalizers=[FINALIZER])
+        world.user.patch(
+            *_status("web"), namespace="default", subresource="status", patch_type="merge"
+        )
+        world.forget()
+        world.start("service", settle=30)
+        assert world.requests(writes=True, effect=True) == []
+        assert not world.service().metadata.labels
+
+    play(scene)
+    play(takeover)
+
+
+def _status(name):
+    from cloudprovider_controllers.runtime.resources import SERVICES
+
+    ingress = [{"ip": "198.18.0.2"}]
+    return SERVICES, name, {"status": {"loadBalancer": {"ingress": ingress}}}
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["alive", "deleted"])
+def test_another_providers_record_is_respected_and_told_of_once(play, deleted):
+    def scene(world):
+        world.add_service(labels={PROVIDER_LABEL: "gone"}, finalizers=[FINALIZER])
+        if deleted:
+            world.delete_service()
+        world.start("service", settle=400)
+        assert world.service().metadata.finalizers == (FINALIZER,)
+        assert world.requests(writes=True) == []
+        assert world.cloud.calls == []
+        ((kind, reason, message),) = world.events("web")
+        assert (kind, reason) == ("Warning", "SyncLoadBalancerFailed")
+        assert "it belongs to provider gone" in message
+        assert "--cloud-provider names fake" in message
+
+    play(scene)
+
+
+def test_a_name_that_cannot_be_a_label_is_not_recorded(play):
+    def scene(world):
+        world.cloud = FakeCloud("my cloud", concurrency=world.hub)
+        world.start("service")
+        world.add_service()
+        world.wait(2)
+        assert len(world.cloud.balancers) == 1
+        assert not world.service().metadata.labels
+        world.delete_service()
+        world.wait(2)
+        assert world.services() == []
+
+    play(scene)
