@@ -333,6 +333,11 @@ def an_event_each_time(patch):
     patch.setattr(service_events, "_LASTING", ())
 
 
+def told_once_for_ever(patch):
+    """What a user was told once is never told again, heard or not."""
+    patch.setattr(service_events, "REMIND", float("inf"))
+
+
 def status_by_name(patch):
     """The address that a Service of this name once had is told for ever."""
     ensure = Syncer._ensure_in_cloud
@@ -426,6 +431,7 @@ ALL = [
     Mutant("one-unreadable-stops-all", one_unreadable_stops_all, "O7", 2, "unreadable"),
     Mutant("no-back-off", no_back_off, "O11", 1, "outage"),
     Mutant("an-event-each-time", an_event_each_time, "O12", 12),
+    Mutant("told-once-for-ever", told_once_for_ever, "O12", 12, "unauthorized"),
     Mutant("status-by-name", status_by_name, "O19", 5),
     Mutant("deletion-by-the-cache", deletion_by_the_cache, "O16", 4, "held_far_back"),
     Mutant("edits-not-noticed", edits_not_noticed, "O7", 17, "status_cleared"),

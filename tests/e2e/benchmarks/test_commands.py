@@ -11,7 +11,9 @@ ROOT = pathlib.Path(__file__).parents[3]
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("name", ["all", "calls", "converge", "start", "memory", "faults"])
+@pytest.mark.parametrize(
+    "name", ["all", "calls", "converge", "start", "memory", "faults", "campaign"]
+)
 def test_the_command_explains_itself(name):
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)

@@ -20,6 +20,7 @@ from cloudprovider_controllers.node.decisions import (
 )
 from cloudprovider_controllers.node.metrics import NodeMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.reminder import Reminder
 from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,11 @@ class Initializer:
         self._metrics = metrics
         self._needs_provider_id = needs_provider_id
         self._concurrency = concurrency
-        self._complaints: dict[str, str] = {}
+        self._complaints: Reminder[str] = Reminder(concurrency)
 
     def forget(self, key: str) -> None:
         """The Node ``key`` is gone."""
-        self._complaints.pop(key, None)
+        self._complaints.forget(key)
 
     def finish(self, node: Node, outcome: MetadataOutcome | None) -> Result | None:
         """Initialise ``node`` with what the provider answered. None leaves it alone.
@@ -107,7 +108,7 @@ class Initializer:
 
         if self._api.initialize(node, again):
             self._observe(node)
-        self._complaints.pop(node.key, None)
+        self._complaints.forget(node.key)
 
     def _observe(self, node: Node) -> None:
         created = node.metadata.creation_timestamp
@@ -118,8 +119,7 @@ class Initializer:
         self._recorder.event(node, "Normal", "Synced", "Node synced successfully")
 
     def _fail(self, node: Node, doing: str, error: CloudProviderError) -> None:
-        """Tell once per change what keeps ``node`` from being initialised."""
+        """Tell once an hour what keeps ``node`` from being initialised."""
         complaint = f"{type(error).__name__} {error.code} {error.message}"
-        if self._complaints.get(node.key) != complaint:
-            self._complaints[node.key] = complaint
+        if self._complaints.is_due(node.key, complaint):
             self._recorder.event(node, "Warning", "FailedToInitialize", f"{doing}: {error}")
