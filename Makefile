@@ -8,13 +8,17 @@ SOURCES := $(wildcard cloudprovider controllers entrypoints providers tests benc
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check unit lint types imports format constraints clean docs bench bench-docs envtest
+.PHONY: demo test check unit lint types imports format constraints clean docs bench bench-docs \
+	envtest faults
 
 demo: $(STAMP) ## play the main job on the sandbox
 	$(BIN)/cloud-sandbox demo --cloud-provider=alicloud
 
 test: $(STAMP) check ## everything
 	$(BIN)/python -m pytest -n $(WORKERS) -m "e2e or contract or faults or packaging" tests
+
+faults: $(STAMP) ## every fault at every point of every scenario: half an hour of CPU
+	$(BIN)/python -m benchmarks.campaign --processes $(WORKERS)
 
 envtest: $(STAMP) ## compile a real kube-apiserver and etcd for the tests: minutes, once
 	$(BIN)/python tests/envtest/controlplane.py

@@ -17,6 +17,7 @@ from generator import (
     emulator_actions,
     errors,
     events,
+    faults,
     flags,
     metrics,
     ram_policy,
@@ -39,6 +40,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "examples/rbac/account-per-controller.yaml": rbac.account_per_controller,
     "docs/reference/conformance-to-upstream.md": conformance.page,
     "docs/reference/configuration-file.md": configuration_file.page,
+    "docs/reference/faults.md": faults.page,
 }
 
 

@@ -25,9 +25,9 @@ _SERVICES = """\
 well. A change of the Service resets both and is tried at once."""
 
 _NODES = """\
-*Told* is the event on a Node that waits for its initialisation; the same complaint is told once.
-The taint stays until it works. When addresses of initialised Nodes are refreshed, an error skips
-that Node until the next pass, with a line in the log."""
+*Told* is the event on a Node that waits for its initialisation; the same complaint is told once an
+hour. The taint stays until it works. When addresses of initialised Nodes are refreshed, an error
+skips that Node until the next pass, with a line in the log."""
 
 _ROUTES = """\
 *Told* is the event on the Node whose route could not be created; *again* as above. Until it works,

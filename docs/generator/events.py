@@ -17,7 +17,7 @@ client-go does it."""
 
 _LASTING = """\
 A Warning that only somebody's change can mend (configuration, permissions, quota, ownership) is
-told once for each change of the Service, not at each try: see [errors](errors.md)."""
+told once an hour, and at each change of the Service, not at each try: see [errors](errors.md)."""
 
 _WHEN = {
     "SyncLoadBalancerFailed": "Making, changing or deleting the load balancer failed.",
@@ -25,7 +25,7 @@ _WHEN = {
     "DeleteLoadBalancerFailed": "Deleting for a Service that is gone already failed.",
     "LoadBalancerInProgress": "The cloud is at work; asked again later. No failure.",
     "Synced": "The Node was initialised: the taint is gone.",
-    "FailedToInitialize": "The Node stays tainted; told once for each reason and hour.",
+    "FailedToInitialize": "The Node stays tainted; told once an hour for each reason.",
     "OwnerUnclear": "It is not clear which provider's it is, and why; told once for each reason.",
     "DeletingNode": "Its instance is gone: the Node is about to be deleted.",
     "DeletingNodeFailed": "That was refused; it is tried again.",

@@ -161,7 +161,8 @@ class Cluster:
                 pending.append(f"O7: node {name} is not initialised")
             if ("shutdown" in found) != (name in self.stopped):
                 pending.append(f"O7: node {name} has the taints {found}")
-        return pending + oracles.converged(self.view())
+        view = self.view()
+        return pending + oracles.converged(view) + oracles.nothing_twice(view)
 
     def nothing_left(self):
         """Judge O10."""

@@ -220,7 +220,7 @@ def patch_service(world, service, body, *, subresource=""):
 
 
 def edit_service(world, record, *, body, subresource=""):
-    """K10, K13: somebody changes what is ours on the Service."""
+    """K10, K13: somebody changes a field of ours on the Service."""
     service = target(world, record)
     if service is not None:
         patch_service(world, service, body, subresource=subresource)
@@ -366,11 +366,18 @@ class Kind:
     managers: int = 1
     point: str = "call"
     patience: int = 1  #: how many times the usual calls it takes, by a documented rule
+    hours: float = 1.5  #: within which all is well again
 
 
-def _kind(row, act, applies, *excuses, managers=1, point="call", patience=1, **arguments):
+#: Load balancers are compared with the cloud again after 6 to 12 hours.
+NEXT_LOOK = 13.0
+
+
+def _kind(
+    row, act, applies, *excuses, managers=1, point="call", patience=1, hours=1.5, **arguments
+):
     bound = functools.partial(act, **arguments) if arguments else act
-    return Kind(row, bound, applies, excuses, managers, point, patience)
+    return Kind(row, bound, applies, excuses, managers, point, patience, hours)
 
 
 _STATUS = {"status": {"loadBalancer": {"ingress": None}}}
@@ -402,7 +409,7 @@ KINDS = {
     "conflict": _kind("K7", refuse, writes, status=409, reason="Conflict"),
     # Upstream tries an initialisation twenty times in a pass (spec/ccm-core.md 3.1.3).
     "conflicts": _kind(
-        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=5
+        "K7", refuse, writes, status=409, reason="Conflict", seconds=60.0, patience=8
     ),
     "unauthorized": _kind(
         "K9",
@@ -450,13 +457,14 @@ KINDS = {
     "label_gone": _kind("K13", edit_service, work, body=_UNLABELLED),
     "taint_again": _kind("K13", taint_again, work),
     "rollback": _kind("K14", rollback, work, "O3", "O21"),
-    "frozen_before": Kind("K15", None, work, managers=2),
+    # A call on its way may arrive beside that of the next leader, who finds it at its next look.
+    "frozen_before": Kind("K15", None, work, ("O2",), managers=2, hours=NEXT_LOOK),
     "frozen_after": Kind("P4", None, work, managers=2),
     "partition": _kind("K15", partition, work, managers=2),
     "leader_killed": Kind("P1", None, work, managers=2),
     "clock_ahead": _kind("K16", clock, work, seconds=3600.0, managers=2),
     "clock_back": _kind("K16", clock, work, seconds=-3600.0, managers=2),
-    "suspended": _kind("K16", suspend, work, managers=2),
+    "suspended": _kind("K16", suspend, work, "O2", managers=2, hours=NEXT_LOOK),
     "lease_deleted": _kind("K17", lease, work, spec=None, managers=2),
     "lease_taken": _kind("K17", lease, work, spec=_SOMEBODY, managers=2),
     "lease_garbage": _kind("K17", lease, work, spec=_GARBAGE, managers=2),

@@ -16,7 +16,7 @@ import pytest
 from cloudprovider.errors import CloudProviderError, ResourceNotFound
 from cloudprovider.models import LoadBalancerStatus
 from cloudprovider_alicloud.api.slb import SlbApi
-from cloudprovider_alicloud.clb import diff, names
+from cloudprovider_alicloud.clb import diff, names, observe
 from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.load_balancer import ClbLoadBalancer
 from cloudprovider_alicloud.clb.locate import Locator, Subject
@@ -49,6 +49,7 @@ class Mutant:
     scenario: int
     kind: str | None = None
     managers: int = 1
+    at: str = ""  #: only at calls of this operation
 
 
 def finalizer_after_create(patch):
@@ -333,6 +334,16 @@ def an_event_each_time(patch):
     patch.setattr(service_events, "_LASTING", ())
 
 
+def groups_listed_once(patch):
+    """The server groups that were there at the first look are all that there are."""
+    patch.setattr(observe, "BELIEVED", float("inf"))
+
+
+def told_once_for_ever(patch):
+    """What a user was told once is never told again, heard or not."""
+    patch.setattr(service_events, "REMIND", float("inf"))
+
+
 def status_by_name(patch):
     """The address that a Service of this name once had is told for ever."""
     ensure = Syncer._ensure_in_cloud
@@ -395,6 +406,8 @@ def patch_everywhere(patch, name, value):
             patch.setattr(module, name, value)
 
 
+STATUS = "PATCH services/status"
+
 ALL = [
     Mutant("finalizer-after-create", finalizer_after_create, "O3", 1),
     Mutant("finalizer-removed-first", finalizer_removed_first, "O3", 1),
@@ -426,6 +439,10 @@ ALL = [
     Mutant("one-unreadable-stops-all", one_unreadable_stops_all, "O7", 2, "unreadable"),
     Mutant("no-back-off", no_back_off, "O11", 1, "outage"),
     Mutant("an-event-each-time", an_event_each_time, "O12", 12),
+    Mutant(
+        "groups-listed-once", groups_listed_once, "O2", 1, "frozen_before", 2, "CreateVServerGroup"
+    ),
+    Mutant("told-once-for-ever", told_once_for_ever, "O12", 12, "unauthorized", at=STATUS),
     Mutant("status-by-name", status_by_name, "O19", 5),
     Mutant("deletion-by-the-cache", deletion_by_the_cache, "O16", 4, "held_far_back"),
     Mutant("edits-not-noticed", edits_not_noticed, "O7", 17, "status_cleared"),

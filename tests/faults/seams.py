@@ -103,6 +103,8 @@ class FaultyTransport:
 
     def request(self, method, path, *, query, headers, body, timeout):
         op, key = operation(method, path)
+        if op == "POST events":
+            key += msgspec.json.decode(body)["metadata"]["name"]
         try:
             return self._boundary.cross(
                 lambda: self._inner.request(

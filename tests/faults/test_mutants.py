@@ -30,7 +30,8 @@ def plans(mutant):
     if mutant.kind in KINDS:
         kind = KINDS[mutant.kind]
         points = recorded.boundary.events if kind.point == "event" else recorded.boundary.records
-        return [Injection(p.n, mutant.kind, kind.point) for p in points if kind.applies(p)]
+        points = [p for p in points if kind.applies(p) and mutant.at in {"", p.op}]
+        return [Injection(p.n, mutant.kind, kind.point) for p in points]
     return [
         Injection(record.n, mutant.kind)
         for record in recorded.boundary.records

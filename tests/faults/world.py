@@ -80,6 +80,7 @@ class World(Cluster):
         kind = disturbances.KINDS.get(injection.kind) if injection else None
         self._excused = kind.excuses if kind else ()
         self.patience = kind.patience if kind else 1
+        self._hours = kind.hours if kind else 1.5
         self._eligible: dict[str, float] = {}
 
     @property
@@ -213,8 +214,8 @@ class World(Cluster):
     # -- waiting and judging ---------------------------------------------------------------
 
     def settle(self):
-        """Wait until cluster and cloud agree; a violation if they do not within 90 minutes."""
-        for _ in range(1080):
+        """Wait until cluster and cloud agree; a violation if they do not in time."""
+        for _ in range(int(self._hours * 720)):
             self.time.sleep(5)
             self.restart_if_dead()
             if not (self.actors or self.boundary.frozen or self.unsettled()):

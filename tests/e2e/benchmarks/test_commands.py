@@ -12,7 +12,8 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize(
-    "name", ["all", "calls", "converge", "start", "takeover", "memory", "scale", "faults"]
+    "name",
+    ["all", "calls", "converge", "start", "takeover", "memory", "scale", "faults", "campaign"],
 )
 def test_the_command_explains_itself(name):
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]

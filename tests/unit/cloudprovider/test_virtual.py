@@ -192,3 +192,42 @@ def test_a_paused_process_can_be_killed():
 
     run(main)
     assert log == []
+
+
+def test_the_clock_of_a_suspended_process_does_not_see_it():
+    log = []
+
+    def main(world):
+        def work():
+            deadline = world.monotonic() + 60
+            while world.monotonic() < deadline:
+                world.sleep(deadline - world.monotonic())
+            log.append((world.elapsed(), world.monotonic(), world.now().minute))
+
+        world.start_process(work, process="p")
+        world.sleep(10.1)
+        world.suspend("p", 120.3)
+        world.sleep(300)
+
+    run(main)
+    ((elapsed, monotonic, minute),) = log
+    assert elapsed == pytest.approx(180.3)
+    assert monotonic == pytest.approx(60)
+    assert minute == 3
+
+
+def test_the_wall_clock_of_one_process_jumps():
+    hours = {}
+
+    def main(world):
+        def look():
+            hours[world.process()] = world.now().hour
+            with world.serving():
+                hours["server"] = world.now().hour
+
+        world.skew("p", 3600)
+        world.start_process(look, process="p").join()
+        world.start_process(lambda: hours.update(q=world.now().hour), process="q").join()
+
+    run(main)
+    assert hours == {"p": 1, "server": 0, "q": 0}

@@ -31,6 +31,7 @@ from cloudprovider.testing.virtual_primitives import (
     VirtualLock,
 )
 
+_TICK = 1e-6
 _EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -315,7 +316,9 @@ class VirtualConcurrency(concurrency.Concurrency):
             raise Killed
         task.timed_out = False
         if timeout is not None:
-            entry = (self._now + max(0.0, timeout), next(self._sequence), task.wake_token, task)
+            # What a lagging clock leaves of a wait is rounded: time must pass, however little.
+            seconds = max(_TICK, timeout) if timeout > 0 else 0.0
+            entry = (self._now + seconds, next(self._sequence), task.wake_token, task)
             heapq.heappush(self._timers, entry)
         self.hub_greenlet.switch()
         if task.killed:

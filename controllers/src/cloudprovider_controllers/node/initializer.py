@@ -23,6 +23,7 @@ from cloudprovider_controllers.node.decisions import (
 from cloudprovider_controllers.node.metrics import NodeMetrics
 from cloudprovider_controllers.runtime.errors import Invalid
 from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.reminder import Reminder
 from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
@@ -64,12 +65,11 @@ class Initializer:
         self._needs_provider_id = needs_provider_id
         self._concurrency = concurrency
         self._asked = asked
-        #: The last one told by node, and when.
-        self._complaints: dict[str, tuple[str, float]] = {}
+        self._complaints: Reminder[str] = Reminder(concurrency)
 
     def forget(self, key: str) -> None:
         """The Node ``key`` is gone."""
-        self._complaints.pop(key, None)
+        self._complaints.forget(key)
 
     def finish(self, node: Node, outcome: MetadataOutcome | None) -> Result | None:
         """Initialise ``node`` with what the provider answered. None leaves it alone.
@@ -119,7 +119,7 @@ class Initializer:
 
         if self._api.initialize(node, again):
             self._observe(node)
-        self._complaints.pop(node.key, None)
+        self._complaints.forget(node.key)
 
     def _observe(self, node: Node) -> None:
         created = node.metadata.creation_timestamp
@@ -130,10 +130,7 @@ class Initializer:
         self._recorder.event(node, "Normal", "Synced", "Node synced successfully")
 
     def _fail(self, node: Node, doing: str, error: CloudProviderError) -> None:
-        """Tell what keeps ``node`` from being initialised: once per change, then once an hour."""
+        """Tell once an hour what keeps ``node`` from being initialised."""
         complaint = f"{type(error).__name__} {error.code} {error.message}"
-        told, when = self._complaints.get(node.key, ("", 0.0))
-        now = self._concurrency.monotonic()
-        if told != complaint or now - when >= _REMIND:
-            self._complaints[node.key] = complaint, now
+        if self._complaints.is_due(node.key, complaint):
             self._recorder.event(node, "Warning", "FailedToInitialize", f"{doing}: {error}")

@@ -16,10 +16,11 @@ from cloudprovider.errors import (
 from cloudprovider.models import Node
 from cloudprovider_controllers.route.demand import WantedId
 from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.reminder import Reminder
 
 logger = logging.getLogger(__name__)
 
-#: Errors that stay until somebody changes something: told once per change, not at each retry.
+#: Errors that stay until somebody changes something: told once an hour, not at each retry.
 _LASTING = (InvalidConfiguration, Unauthorized, QuotaExceeded, NotOwned)
 
 
@@ -28,7 +29,7 @@ class RouteEvents:
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
-        self._told: dict[WantedId, str] = {}
+        self._told: Reminder[WantedId] = Reminder()
 
     def refused(self, node: Node, cidr: str, error: CloudProviderError) -> None:
         """A route was not even tried; told once."""
@@ -51,9 +52,7 @@ class RouteEvents:
             return
         # All but the request id, which is never the same.
         complaint = f"{type(error).__name__} {error.code} {error.message}"
-        repeated = self._told.get(item) == complaint
-        self._told[item] = complaint
-        if not (repeated and once):
+        if self._told.is_due(item, complaint) or not once:
             self._recorder.event(
                 node,
                 "Warning",
@@ -66,7 +65,7 @@ class RouteEvents:
 
     def keep(self, items: Container[WantedId]) -> None:
         """Forget what was told about all but ``items``: it is told anew if it comes back."""
-        self._told = {item: text for item, text in self._told.items() if item in items}
+        self._told.keep(items)
 
 
 def go_duration(seconds: float) -> str:

@@ -94,7 +94,7 @@ class ServiceController:
         nodes = EligibleNodes(context.informers.nodes.store, concurrency)
         check = write_guard(context, stop)
         self._recorder = context.recorder_factory(COMPONENT)
-        self._events = ServiceEvents(self._recorder)
+        self._events = ServiceEvents(self._recorder, concurrency)
         self._metrics = ServiceMetrics(context.registry)
         client = context.client_builder.client(COMPONENT)
         self._api = ServiceApi(

@@ -224,7 +224,8 @@ class ServiceState:
     announced: Service | None = None  #: for which change ``EnsuringLoadBalancer`` was considered
     announced_deletion: bool = False  #: ``DeletingLoadBalancer`` was sent
     to_confirm: bool = False  #: whether ``EnsuredLoadBalancer`` is owed
-    warned: str = ""  #: the last complaint; the same one is not repeated
+    warned: str = ""  #: the last complaint; the same one is not repeated for a while
+    warned_at: float = 0.0  #: when it was told, monotonic
 
 
 def decide(

@@ -5,6 +5,7 @@ Source: ``spec/ccm-core.md`` 3.4.3, 3.4.5.
 
 from __future__ import annotations
 
+from cloudprovider.concurrency import Concurrency, current
 from cloudprovider.errors import (
     CloudProviderError,
     InvalidConfiguration,
@@ -16,9 +17,10 @@ from cloudprovider.errors import (
 )
 from cloudprovider.models import Service
 from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.reminder import REMIND
 from cloudprovider_controllers.service.decisions import ServiceState
 
-#: Errors that stay until somebody changes something: told once per change, not at each retry.
+#: Errors that stay until somebody changes something: told once an hour, not at each retry.
 _LASTING = (InvalidConfiguration, Unauthorized, QuotaExceeded, NotOwned)
 
 
@@ -70,8 +72,9 @@ class SyncFailed(Exception):
 class ServiceEvents:
     """Events on Services, through ``recorder``."""
 
-    def __init__(self, recorder: EventRecorder) -> None:
+    def __init__(self, recorder: EventRecorder, concurrency: Concurrency | None = None) -> None:
         self._recorder = recorder
+        self._concurrency = concurrency or current()
 
     def ensuring(self, service: Service) -> None:
         """The load balancer of a new or changed Service is about to be made or changed."""
@@ -102,13 +105,16 @@ class ServiceEvents:
         self._normal(service, "DeletedLoadBalancer", "Deleted load balancer")
 
     def failed(self, state: ServiceState, service: Service, failure: SyncFailed) -> None:
-        """An operation failed. Waiting is no failure; a lasting error is told once per change."""
+        """An operation failed. Waiting is no failure; a lasting error is told once an hour."""
         cause = failure.cause
         if isinstance(cause, Throttled):
             return
         complaint = _complaint(failure)
-        repeated = complaint == state.warned
+        now = self._concurrency.monotonic()
+        repeated = complaint == state.warned and now < state.warned_at + REMIND
         state.warned = complaint
+        if not repeated:
+            state.warned_at = now
         if isinstance(cause, RetryLater):
             if not repeated:
                 self._normal(service, "LoadBalancerInProgress", f"In progress: {failure}")

@@ -31,10 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     after an orderly stop by SIGTERM or SIGINT, 1 after any fault; a second signal ends the process
     with 1 at once.
     """
-    if argv is None:
-        code = deadman.leave_pid_1(lambda: _main(sys.argv[1:]))
-    else:
-        code = _main(argv)
+    code = deadman.leave_pid_1(lambda: _main(sys.argv[1:])) if argv is None else _main(argv)
     # A stream that takes nothing more would hold the process for ever.
     written = logs.flush(_LAST_LINES)
     if argv is None:

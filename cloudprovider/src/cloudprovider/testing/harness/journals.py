@@ -16,6 +16,8 @@ from cloudprovider.toolkit.journal import Record
 
 #: Operations on the lock itself, and on what tells of it: they are not the work that it guards.
 _OF_THE_LOCK = ("leases", "events")
+#: Seconds by which a difference of two times may be off.
+_ROUNDING = 1e-6
 
 
 class InstanceAnswer(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ def node_deletions(
             if deletion.instance in answer.asked and answer.t <= deletion.t:
                 absent = deletion.instance not in answer.found
                 missing = [*missing, answer.t] if absent else []
-        if not missing or missing[-1] - missing[0] < period:
+        if not missing or missing[-1] - missing[0] < period - _ROUNDING:
             found.append(f"O6: {deletion.node} was deleted, said to be absent at {missing}")
         if "uid=" not in deletion.pre:
             found.append(f"O6: {deletion.node} was deleted without its UID")

@@ -215,7 +215,7 @@ def quiet(records: Iterable[Record]) -> list[str]:
     return [
         f"O8: {record.api} {record.op} {record.key} in a pass with nothing changed"
         for record in records
-        if record.write and "leases" not in record.op and record.key != "kube-system/"
+        if record.write and "leases" not in record.op and not record.key.startswith("kube-system/")
     ]
 
 

@@ -59,6 +59,7 @@ class Remembered:
     dead_id: str = ""  #: the last one that is authentically gone: generation of the client token
     kept: tuple[KeptGroup, ...] = ()  #: groups that are ours there
     listed: bool = False  #: whether ``kept`` names all of them
+    listed_at: float | None = None  #: since when that is believed
     members_at: float | None = None  #: when their members were last known; None = they are not
     create_unknown_at: float | None = None  #: when a create call ended without a clear answer
     conflict_at: float | None = None  #: when the client token was refused for other parameters

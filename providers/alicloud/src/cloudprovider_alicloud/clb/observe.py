@@ -17,6 +17,9 @@ from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.locate import Locator, Subject
 from cloudprovider_alicloud.clb.shared_reads import Look
 
+#: Seconds for which a list of groups that this process read counts as complete.
+BELIEVED = 3600.0
+
 
 class Observer:
     """Reads through ``inventory``, at most ``workers`` server groups at once."""
@@ -82,19 +85,25 @@ class Observer:
         """Our server groups with their members.
 
         Once this process has read the list of groups, only its own writes add groups of ours; so
-        the ids that it remembers suffice while every wanted name is among them. Members are always
+        the ids that it remembers suffice while every wanted name is among them. But for an hour
+        only: a call of the leader before us may have been on its way for long. Members are always
         read anew.
         """
         remembered = subject.remembered
+        now = self._concurrency.monotonic()
+        if remembered.listed_at is None:
+            remembered.listed_at = now
+        believed = remembered.listed and now < remembered.listed_at + BELIEVED
         known = {group.name: group.id for group in remembered.kept}
         if remembered.balancer_id != balancer_id:
             known = {}
-        if remembered.listed and known.keys() >= set(group_names):
+        if believed and known.keys() >= set(group_names):
             found = self._members(known.values(), look)
             if len(found) == len(known):
                 return found
             remembered.doubt()
         listed = self._inventory.groups(balancer_id, self._inventory.fresh(look))
+        remembered.listed_at = now
         ids = [group.id for group in listed if _is_ours(group.name, subject.owner)]
         ids += known.values()
         ids += [
