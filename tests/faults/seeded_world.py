@@ -131,7 +131,7 @@ class SeededWorld(World):
         self.slots = [""] * plan.managers  #: process of each, or of what was there before it died
         self.stops = {}
         self.ranges = {}
-        self.terminated = {}
+        self.terminated = {}  #: when instances went, by the name of their Node
         self.done = []  #: of the plan
         self.fired = []
         self.in_flight = 0  #: calls that kills and pauses met on the way
@@ -310,7 +310,7 @@ class SeededWorld(World):
     def terminate_node(self, name):
         self._forget(name)
         self.terminate(name)
-        self.terminated[name] = self.time.monotonic()
+        self.terminated.setdefault(name, []).append(self.time.monotonic())
 
     def replace_node(self, name):
         """Its instance goes, and another comes up under its name."""
