@@ -104,6 +104,7 @@ class LeaseWorld(Cluster):
         self._on_the_way: dict[str, int] = dict.fromkeys(sides, 0)
         self._lock = threading.Lock()
         self.processes: dict[str, subprocess.Popen] = {}
+        self._paused = ""  #: the side that is not started again when it ends
         self._stop = threading.Event()
 
     def __enter__(self):
@@ -218,7 +219,7 @@ class LeaseWorld(Cluster):
         self.wait(self._busy_leader, "a leader that writes")
         time.sleep(self.chance.uniform(0, LATENCY))
         pause = Pause(self.leader())
-        process = self.processes[pause.leader]
+        self._paused, process = pause.leader, self.processes[pause.leader]
         process.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         pause.in_flight = self._on_the_way[pause.leader]
@@ -235,9 +236,16 @@ class LeaseWorld(Cluster):
             for arrival in self.arrivals[mark:]
             if arrival.write and arrival.side == pause.leader and arrival.t > first.t
         ]
-        self.fronts[pause.leader].leads_since = 0.0
-        self.start(pause.leader)
+        self._paused = ""
+        self._revive()
         return pause
+
+    def _revive(self):
+        """Start again what has ended: on a busy machine a leader may lose its lease by itself."""
+        for side, process in self.processes.items():
+            if side != self._paused and process.poll() is not None:
+                self.fronts[side].leads_since = 0.0
+                self.start(side)
 
     def _busy_leader(self):
         leader = self.leader()
@@ -255,6 +263,7 @@ class LeaseWorld(Cluster):
         """What ``done()`` returns, once it is true."""
         deadline = time.monotonic() + WITHIN
         while not (found := done()):
+            self._revive()
             if time.monotonic() > deadline:
                 raise Unsettled([f"not within {WITHIN:g} s: {what}", *map(self._story, self.sides)])
             time.sleep(0.002)
