@@ -222,9 +222,11 @@ class LeaseWorld(Cluster):
         self._paused, process = pause.leader, self.processes[pause.leader]
         process.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
+        self.wait(lambda: state(process) in ("T", ""), "the stop of the leader")
         pause.in_flight = self._on_the_way[pause.leader]
         mark = len(self.arrivals)
-        first = self.wait(lambda: self._first_of_others(mark, pause.leader), "a takeover")
+        what = f"a takeover from {pause.leader}, process {process.pid}"
+        first = self.wait(lambda: self._first_of_others(mark, pause.leader), what)
         pause.takeover = first.t - stopped
         time.sleep(self.chance.choice((0.0, 0.0, self.chance.uniform(0, 0.5))))
         pause.overlap = time.monotonic() - first.t
@@ -272,21 +274,24 @@ class LeaseWorld(Cluster):
     def _story(self, side):
         """What is known of a manager, for whoever reads a failure."""
         now, process = time.monotonic(), self.processes[side]
-        state = "ended"
-        if process.poll() is None:
-            state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2][:2]
         last = [f"{now - a.t:.1f} s ago {a.op}" for a in self.arrivals if a.side == side][-4:]
         led = now - self.fronts[side].leads_since
         log = (self._folder / f"log-{side}").read_text()[-700:]
-        return (
-            f"{side}: {state}, led {led:.1f} s ago, {self._on_the_way[side]} calls, {last}, {log}"
-        )
+        told = f"{process.pid} {state(process)}, led {led:.1f} s ago, {last}, {log}"
+        return f"{side}: {told}"
 
     def settle(self):
         """No more changes: wait until cluster and cloud agree."""
         self._stop.set()
         self._thread.join()
         self.wait(lambda: not self.unsettled(), "agreement")
+
+
+def state(process):
+    """``T`` for a process that is stopped, empty for one that has ended."""
+    if process.poll() is not None:
+        return ""
+    return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def own_ports(number, ports):
