@@ -150,6 +150,26 @@ current-context: envtest
     def _start(self) -> bool:
         """Start everything; whether it runs. A port that is free now may be another's by then."""
         self.port = _free_port()
+        return self._start_on_its_port()
+
+    def restart(self) -> None:
+        """Kill it (SIGKILL), and start it again on its port with what it had stored.
+
+        Raises:
+            Unavailable: it does not come up again.
+        """
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._stack.close()
+        if not self._start_on_its_port():
+            raise Unavailable(f"kube-apiserver did not start again: {self.log()[-2000:]}")
+
+    def pids(self) -> list[int]:
+        """Of its processes."""
+        return [process.pid for process in self._processes]
+
+    def _start_on_its_port(self) -> bool:
         self._processes.clear()
         assets = os.environ.get("KUBEBUILDER_ASSETS", "")
         self._start_assets(pathlib.Path(assets)) if assets else self._start_program()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -255,10 +256,22 @@ class LeaseWorld(Cluster):
         deadline = time.monotonic() + WITHIN
         while not (found := done()):
             if time.monotonic() > deadline:
-                logs = [(self._folder / f"log-{side}").read_text()[-1500:] for side in self.sides]
-                raise Unsettled([f"not within {WITHIN:g} s: {what}", *logs])
+                raise Unsettled([f"not within {WITHIN:g} s: {what}", *map(self._story, self.sides)])
             time.sleep(0.002)
         return found
+
+    def _story(self, side):
+        """What is known of a manager, for whoever reads a failure."""
+        now, process = time.monotonic(), self.processes[side]
+        state = "ended"
+        if process.poll() is None:
+            state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2][:2]
+        last = [f"{now - a.t:.1f} s ago {a.op}" for a in self.arrivals if a.side == side][-4:]
+        led = now - self.fronts[side].leads_since
+        log = (self._folder / f"log-{side}").read_text()[-700:]
+        return (
+            f"{side}: {state}, led {led:.1f} s ago, {self._on_the_way[side]} calls, {last}, {log}"
+        )
 
     def settle(self):
         """No more changes: wait until cluster and cloud agree."""

@@ -64,7 +64,7 @@ def deletions_allowed(records, terminated):
     for record in records:
         if record.op != "DELETE nodes" or not record.effect:
             continue
-        gone = terminated.get(record.key)
+        gone = max((at for at in terminated.get(record.key, ()) if at <= record.t), default=None)
         if gone is None or record.t - gone < MONITOR_PERIOD:
             found.append(f"O6: {record.key} deleted at {record.t:.1f}, its instance went at {gone}")
         if record.pre != "uid":

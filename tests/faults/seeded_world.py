@@ -7,10 +7,11 @@ import random
 
 import msgspec
 from cluster import Unsettled, objects
+from seams import KubernetesFailures, Refused, operation
 from seeded_judges import deletions_allowed, election_event, leases_of, one_writer
 from seeded_plan import PREFIX
 from wire import CloudFailures, Wire, unsent
-from world import KubernetesFailures, World, _Refused, operation, read_flags
+from world import World, read_flags
 
 from cloudprovider.testing.harness import oracles
 from cloudprovider.testing.virtual import VirtualConcurrency
@@ -64,7 +65,7 @@ class Transport:
                 pre="uid" if body and b'"uid"' in body else "",
                 timeout=timeout,
             )
-        except _Refused as refused:
+        except Refused as refused:
             return refused.response
         if leases_of(op, body) and answer.status < 300:
             self._wire.renewals.append((proc, sent, self._wire.time.monotonic()))
@@ -82,7 +83,7 @@ class Transport:
                 op=op,
                 timeout=10.0,
             )
-        except _Refused as refused:
+        except Refused as refused:
             raise TransportError(str(refused), sent=True) from refused
         return _Watch(inner, self._wire)
 
@@ -131,7 +132,7 @@ class SeededWorld(World):
         self.slots = [""] * plan.managers  #: process of each, or of what was there before it died
         self.stops = {}
         self.ranges = {}
-        self.terminated = {}
+        self.terminated = {}  #: when instances went, by the name of their Node
         self.done = []  #: of the plan
         self.fired = []
         self.in_flight = 0  #: calls that kills and pauses met on the way
@@ -310,7 +311,7 @@ class SeededWorld(World):
     def terminate_node(self, name):
         self._forget(name)
         self.terminate(name)
-        self.terminated[name] = self.time.monotonic()
+        self.terminated.setdefault(name, []).append(self.time.monotonic())
 
     def replace_node(self, name):
         """Its instance goes, and another comes up under its name."""

@@ -182,13 +182,13 @@ class RealServer(Server):
     name = "real"
 
     def __init__(self, folder):
-        self._plane = ControlPlane(folder, users=USERS, audit=True)
+        self.plane = ControlPlane(folder, users=USERS, audit=True)
         self._stack = contextlib.ExitStack()
-        self.ca_file = self._plane.ca_file
+        self.ca_file = self.plane.ca_file
 
     def __enter__(self):
-        self._stack.enter_context(self._plane)
-        self.url = self._plane.url
+        self._stack.enter_context(self.plane)
+        self.url = self.plane.url
         self._stack.enter_context(self._connect())
         return self
 
@@ -196,13 +196,13 @@ class RealServer(Server):
         self._stack.close()
 
     def kubeconfig(self, token=ADMIN_TOKEN):
-        return self._plane.kubeconfig(token)
+        return self.plane.kubeconfig(token)
 
     def mark(self):
-        return len(self._plane.audit())
+        return len(self.plane.audit())
 
     def calls(self, since):
-        for event in self._plane.audit()[since:]:
+        for event in self.plane.audit()[since:]:
             ref = event.get("objectRef", {})
             what = "/".join(filter(None, (ref.get("resource"), ref.get("subresource"))))
             status = event.get("responseStatus", {}).get("code", 0)

@@ -26,7 +26,7 @@ FLAGS = (
     "--v=2",
 )
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/cloud-controller-manager"
-WITHIN = 20.0
+WITHIN = 30.0
 _MISTAKE = re.compile(r"Traceback|\b40[13]\b|forbidden|(?<!-)unauthorized", re.IGNORECASE)
 
 
