@@ -307,7 +307,7 @@ class ServiceController:
         elif operation is Operation.UPDATE_NODES:
             again = self._sync.update_nodes(state, service)
         elif operation is Operation.PATCH_STATUS:
-            self._sync.patch_status(state, service)
+            self._sync.restore_status(state, service)
         else:
             self._clean_up(key, state, service)
         if again:
