@@ -28,9 +28,6 @@ from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
 
-#: Seconds; the API server forgets events after an hour.
-_REMIND = 3600.0
-
 
 class InitializationFailed(Exception):
     """A Node stays tainted; it is tried again."""
