@@ -208,11 +208,11 @@ class Router(Interface):
 
     def _has_one(self, name: str, cluster_name: str, service: Service) -> bool:
         self.check_up(name)
-        balancers = self.balancers_of(name)
-        if balancers is None:
+        if self.balancers_of(name) is None:
             return False
         try:
-            return balancers.get_load_balancer(cluster_name, service) is not None
+            with self._balancers.turn(name, service) as balancers:
+                return balancers.get_load_balancer(cluster_name, service) is not None
         except ImplementedElsewhere:
             return False
 

@@ -200,9 +200,9 @@ def test_one_provider_keeps_its_own_load_balancers(clouds):
 class TestABusyProvider:
     """Two calls at once: two more wait, the others are told to come again."""
 
-    def call(self, hub, balancers, name, outcomes, wanted="x/a"):
+    def call(self, hub, balancers, name, outcomes, wanted="x/a", **old):
         def run():
-            service = make_service(name, load_balancer_class=wanted)
+            service = make_service(name, **(old or {"load_balancer_class": wanted}))
             try:
                 balancers.ensure_load_balancer("c", service, ())
                 outcomes[name] = hub.monotonic()
@@ -240,6 +240,20 @@ class TestABusyProvider:
             assert cloud.most_at_once() == cloud.count() == 2
 
         self.play(50.0, scene)
+
+    def test_those_who_ask_whose_an_old_service_is_keep_no_more_workers(self):
+        """A hanging cloud is asked about every Service from before, whoever takes it then."""
+
+        def scene(hub, cloud, balancers):
+            cloud.latency["get_load_balancer"] = 50.0
+            outcomes = {}
+            for name in ("first", "second", "third", "fourth", "fifth"):
+                self.call(hub, balancers, name, outcomes, finalizers=[FINALIZER])
+            assert outcomes == {"fifth": "provider a has 2 calls in flight"}
+            hub.sleep(60)
+            assert cloud.most_at_once() == cloud.count("get_load_balancer") == 2
+
+        self.play(0.0, scene)
 
     def test_whoever_waits_goes_on_as_soon_as_a_call_ends(self):
         def scene(hub, cloud, balancers):
@@ -411,7 +425,7 @@ def _named(nodes, name):
     [None, CloudProviderError("down"), KeyError("x"), SystemExit(1)],
     ids=["well", "fails", "crashes", "exits"],
 )
-def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
+def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken, caplog):
     a, b = clouds
     for cloud in clouds:
         cloud.surveys = True
@@ -425,6 +439,7 @@ def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
     survey = balancers.survey("c", services[:1])
     assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
     assert set(survey.orphans) == {"uid-of-b"}
+    assert ("provider a could not survey load balancers" in caplog.text) == bool(broken)
 
 
 def test_a_load_balancer_is_no_orphan_while_its_service_seems_to_be_anothers(clouds):
