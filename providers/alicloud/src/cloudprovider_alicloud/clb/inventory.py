@@ -86,17 +86,21 @@ class Inventory:
             )
             return tuple(b for b in alone if b.id not in self._gone)
         listing = self._reads.read(_LISTING, self._list, look)
-        serial = self._reads.serial_of(_LISTING)
         found = [b for b in listing.by_owner.get(name, ()) if b.id not in self._gone]
-        return tuple(
-            self.by_id(b.id, look) if self._changed.get(b.id, 0) >= serial else b for b in found
-        )
+        return tuple(self.by_id(b.id, look) if self.is_outdated(b.id) else b for b in found)
 
     def all(self, look: Look) -> dict[str, LoadBalancer]:
-        """Every load balancer with this cluster's tag, by id: one call for each hundred."""
+        """Every load balancer with this cluster's tag, by id: one call for each hundred.
+
+        Of those that :meth:`is_outdated` the list says what they were before.
+        """
         listing = self._reads.read(_LISTING, self._list, look)
         found = (b for balancers in listing.by_owner.values() for b in balancers)
         return {b.id: b for b in found if b.id not in self._gone}
+
+    def is_outdated(self, balancer_id: str) -> bool:
+        """Whether we wrote to it since the list was read."""
+        return self._changed.get(balancer_id, 0) >= self._reads.serial_of(_LISTING)
 
     def _asks_alone(self, look: Look) -> bool:
         if self._reads.peek(_LISTING, look):
