@@ -8,7 +8,9 @@ import json
 import pytest
 from clb_world import CLUSTER, annotated, make_service
 
+from cloudprovider.errors import ImplementedElsewhere
 from cloudprovider.testing.faults import Fault
+from cloudprovider_alicloud import annotations as keys
 from cloudprovider_alicloud.clb.survey import MEMBER_ROUNDS
 from cloudprovider_alicloud.config import DEFAULT_CLUSTER_ID
 
@@ -176,3 +178,14 @@ def test_a_load_balancer_that_cannot_be_asked_about_hides_no_other(cloud, caplog
     )
     assert list(balancer.survey("k", [broken, well]).drifted) == [well.metadata.uid]
     assert "could not be surveyed" in caplog.text
+
+
+@pytest.mark.parametrize("field", [keys.CLASS, keys.TUNNEL_TYPE], ids=lambda field: field.key)
+def test_what_another_controller_looks_after_by_now_is_no_drift(cloud, field):
+    service = make_service()
+    balancer, nodes = made(cloud, [service])
+    drop_listener(cloud, cloud.ours()[0])
+    service = make_service(annotations={field.key: "other"})
+    with pytest.raises(ImplementedElsewhere):
+        balancer.ensure_load_balancer("k", service, nodes)
+    assert balancer.survey("k", [service]).drifted == {}

@@ -90,7 +90,8 @@ class Surveyor:
         if not wanting or service.metadata.deletion_timestamp is not None:
             return ""
         subject = self._subject_of(service)
-        if not (subject.remembered.listed and subject.remembered.balancer_id):
+        remembered = subject.remembered
+        if subject.is_others or not (remembered.listed and remembered.balancer_id):
             return ""
         return next(self._differences(subject, listed, look), "")
 
