@@ -144,7 +144,12 @@ class Router(Interface):
 
     def shares(self) -> list[Share]:
         """What each provider has alone, in order."""
-        return [Share(self, provider, first=not index) for index, provider in enumerate(self._list)]
+        return [Share(self, provider) for provider in self._list]
+
+    @property
+    def speaker(self) -> str:
+        """The provider whose controllers tell of what is nobody's: the first that works."""
+        return next((name for name in self.providers if name not in self._down), self._default)
 
     def load_balancer(self) -> LoadBalancer | None:
         if len(self._list) == 1:
@@ -241,14 +246,12 @@ class Share(Interface):
     Args:
         router: Decides.
         provider: Does the work.
-        first: Whether it speaks for all about what is nobody's.
 
     """
 
-    def __init__(self, router: Router, provider: Interface, *, first: bool) -> None:
+    def __init__(self, router: Router, provider: Interface) -> None:
         self._router = router
         self._provider = provider
-        self._first = first
 
     def provider_name(self) -> str:
         return self._provider.provider_name()
@@ -285,7 +288,8 @@ class Share(Interface):
         return settled(service, Owner(name) if name == self.provider_name() else NOBODY)
 
     def _mine(self, owner: Owner) -> Owner:
-        if owner.name == self.provider_name() or (owner.problem and self._first):
+        name = self.provider_name()
+        if owner.name == name or (owner.problem and self._router.speaker == name):
             return owner
         return NOBODY
 

@@ -337,6 +337,18 @@ class TestShares:
         assert second.node_owner(disputed).problem == ""
         assert not first.claims_node(disputed)
 
+    def test_the_next_one_tells_while_the_first_does_not_work(self, clouds):
+        clouds[1].claims_node = lambda node: True
+        clouds[0].initialize = lambda *_: (_ for _ in ()).throw(CloudProviderError("no region"))
+        router = routed(*clouds)
+        first, second = router.shares()
+        disputed = make_node(provider_id="a://1")
+        assert "claimed by" in second.node_owner(disputed).problem
+        del clouds[0].initialize
+        assert router.initialize_one("a", None, current().event())
+        assert "claimed by" in first.node_owner(disputed).problem
+        assert second.node_owner(disputed).problem == ""
+
     def test_a_fresh_node_is_the_defaults_to_initialise_and_nobodys_to_delete(self, clouds):
         first, second = routed(*clouds).shares()
         fresh = make_node(provider_id=None)
