@@ -125,20 +125,23 @@ class ServiceController:
             options=options,
             concurrency=concurrency,
         )
-        self._surveyor = Surveyor(
-            load_balancer,
-            cluster_name=context.cluster_name,
-            services=self._services.store,
-            states=self._states,
-            enqueue=self.queue.add,
-            metrics=self._metrics,
-            concurrency=concurrency,
-        )
+        self._surveyor = self._new_surveyor(load_balancer)
         #: UIDs by key that an authoritative list showed alive at the start.
         self._alive: dict[str, str] = {}
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
         self._finished: dict[str, str] = {}
         self._threads: dict[str, Thread] = {}
+
+    def _new_surveyor(self, load_balancer: LoadBalancer) -> Surveyor:
+        return Surveyor(
+            load_balancer,
+            cluster_name=self._context.cluster_name,
+            services=self._services.store,
+            states=self._states,
+            enqueue=self.queue.add,
+            metrics=self._metrics,
+            concurrency=self._concurrency,
+        )
 
     # -- life ------------------------------------------------------------------------------
 
