@@ -366,6 +366,24 @@ def test_every_provider_is_initialised_although_others_fail(clouds, caplog):
     assert "secret-canary" not in caplog.text
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "beside another"])
+def test_a_provider_that_cannot_be_fenced_is_not_used(clouds, count):
+    def refuse(may_write):
+        raise RuntimeError
+
+    a, b = clouds
+    a.fence_writes, b.fence_writes = refuse, [].append
+    router = Router(clouds[:count])
+    router.fence_writes(lambda: True)
+    with contextlib.nullcontext() if count > 1 else pytest.raises(RuntimeError):
+        router.initialize(None, current().event())
+    assert (a.initialized, b.initialized) == (False, count > 1)
+    if count > 1:
+        assert router.down == ("a",)
+        with pytest.raises(CloudProviderError, match="provider a is not initialised"):
+            router.load_balancer().ensure_load_balancer("c", make_service(), ())
+
+
 def test_the_only_provider_that_fails_is_an_error(clouds):
     clouds[0].initialize = lambda *_: (_ for _ in ()).throw(CloudProviderError("no region"))
     with pytest.raises(CloudProviderError, match="no region"):
