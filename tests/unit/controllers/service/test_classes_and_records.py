@@ -177,3 +177,21 @@ def test_a_name_that_cannot_be_a_label_is_not_recorded(play):
         assert world.services() == []
 
     play(scene)
+
+
+def test_nothing_of_another_providers_service_is_deleted_when_it_vanishes(play):
+    """Somebody took its finalizer away by hand: the record still says whose it is."""
+
+    def scene(world):
+        world.add_service(labels={PROVIDER_LABEL: "gone"}, finalizers=[FINALIZER])
+        world.user.patch(
+            *_status("web"), namespace="default", subresource="status", patch_type="merge"
+        )
+        world.start("service", settle=0.2)  # before its first pass
+        world.patch_service({"metadata": {"finalizers": None}})
+        world.delete_service()
+        world.wait(30)
+        assert world.services() == []
+        assert world.cloud.calls == []
+
+    play(scene)
