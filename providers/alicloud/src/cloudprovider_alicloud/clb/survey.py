@@ -100,8 +100,8 @@ class Surveyor:
     ) -> Iterator[str]:
         balancer_id = subject.remembered.balancer_id
         balancer = listed.get(balancer_id)
-        # Not in the list: a user's own, or made since. Only a not-found by id is absence.
-        if balancer is None or self._inventory.is_outdated(balancer_id):
+        # Not in the list: a user's own, or written to since. Only a not-found by id is absence.
+        if balancer is None:
             balancer = self._by_id(balancer_id, look)
         if balancer is None:
             yield f"load balancer {balancer_id} is not there any more"
