@@ -125,20 +125,23 @@ class ServiceController:
             options=options,
             concurrency=concurrency,
         )
-        self._surveyor = Surveyor(
-            load_balancer,
-            cluster_name=context.cluster_name,
-            services=self._services.store,
-            states=self._states,
-            enqueue=self.queue.add,
-            metrics=self._metrics,
-            concurrency=concurrency,
-        )
+        self._surveyor = self._new_surveyor(load_balancer)
         #: UIDs by key that an authoritative list showed alive at the start.
         self._alive: dict[str, str] = {}
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
         self._finished: dict[str, str] = {}
         self._threads: dict[str, Thread] = {}
+
+    def _new_surveyor(self, load_balancer: LoadBalancer) -> Surveyor:
+        return Surveyor(
+            load_balancer,
+            cluster_name=self._context.cluster_name,
+            services=self._services.store,
+            states=self._states,
+            enqueue=self.queue.add,
+            metrics=self._metrics,
+            concurrency=self._concurrency,
+        )
 
     # -- life ------------------------------------------------------------------------------
 
@@ -238,11 +241,13 @@ class ServiceController:
         return foreign or lacks_marks(service, state)
 
     def _on_delete(self, service: Service) -> None:
+        cloud = self._context.cloud
         finished = self._finished.pop(service.key, "") == service.metadata.uid
         had_balancer = has_finalizer(service) or has_address(service)
         known = self._states.get(service.key) is not None
-        wanted = wants_load_balancer(service, self._ours)
-        if wanted and had_balancer and not (finished or known):
+        # Not what is only disputed: there the record, say, names a provider that is not here.
+        owned = wants_load_balancer(service, lambda it: bool(cloud.service_owner(it).name))
+        if owned and had_balancer and not (finished or known):
             # Its finalizer was taken away by hand before this process ever looked at it.
             self._states.of(service).attempted = True
         self.queue.add(service.key)
