@@ -10,10 +10,10 @@ from generator import markdown, recorded, source_events
 
 _INTRODUCTION = """\
 `kubectl describe` shows them below the object. Reasons and messages are those of Kubernetes' own
-managers, so that alerts go on working; `LoadBalancerInProgress`, `FailedToInitialize` and
-`DeletingNodesPaused` have no counterpart there. `…` stands for what the cloud or the API server
-said, with the cloud's code and request id. Similar events are counted and spaced out, like
-client-go does it."""
+managers, so that alerts go on working; `LoadBalancerInProgress`, `FailedToInitialize`,
+`OwnerUnclear` and `DeletingNodesPaused` have no counterpart there. `…` stands for what the cloud or
+the API server said, with the cloud's code and request id. Similar events are counted and spaced
+out, like client-go does it."""
 
 _LASTING = """\
 A Warning that only somebody's change can mend (configuration, permissions, quota, ownership) is

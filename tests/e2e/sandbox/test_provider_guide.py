@@ -27,17 +27,15 @@ def installed(tools, tmp_path):
     (group, points) = next(iter(project["entry-points"].items()))
     lines = [f"{name} = {target}" for name, target in points.items()]
     (information / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
-    for name in ("cloudprovider_shelf.py", "old_pair.py"):
+    for name in ("cloudprovider_shelf.py", "old_pair.py", "shelf.json"):
         (folder / name).write_text(files[name])
     return folder
 
 
 def test_nodes_are_initialised_from_the_file(start, tools, installed, tmp_path):
     sandbox = start("--nodes=2", "--no-manager").wait_until_ready()
-    machines = {
-        "node-1": {"ip": "192.168.1.1", "type": "old-laptop", "zone": "attic"},
-        "node-2": {"ip": "192.168.1.2", "type": "tower", "zone": "cellar"},
-    }
+    machines = json.loads((installed / "shelf.json").read_text())
+    machines["node-2"] = {"ip": "192.168.1.2", "type": "tower", "zone": "cellar"}
     config = tmp_path / "shelf.json"
     config.write_text(json.dumps(machines))
     with (tmp_path / "log").open("wb") as log:

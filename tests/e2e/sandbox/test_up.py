@@ -46,6 +46,7 @@ def test_a_manager_that_dies_later_ends_the_sandbox(start):
     psutil.Process(sandbox.info["manager_pid"]).kill()
     assert sandbox.end() == 1
     assert "the manager ended early: signal SIGKILL" in sandbox.output
+    assert "did not renew its lease in time" in " ".join(sandbox.output.split())
 
 
 def test_an_unknown_cloud_is_told_with_what_is_installed(tools, environment):
@@ -70,6 +71,26 @@ def test_its_folder_is_taken_while_it_runs(start, tools, environment):
     )
     assert second.returncode == 1
     assert "runs in" in second.stderr
+
+
+def test_a_manager_of_ones_own_is_started_as_it_says(start, tools):
+    sandbox = start("--nodes=1", "--no-manager").wait_until_ready()
+    lines = [line.strip() for line in sandbox.output.splitlines()]
+    variables = next(line for line in lines if line.startswith("export SLB_ENDPOINT="))
+    command = next(line for line in lines if line.startswith("cloud-controller-manager "))
+    manager = subprocess.Popen(
+        ["bash", "-c", f"{variables}\nexec {command} --secure-port=0"],
+        env=sandbox.environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        kube = Kube(sandbox.info["api_server"], user_agent="test")
+        (node,) = kube.items("/api/v1/nodes")
+        path = f"/api/v1/nodes/{node['metadata']['name']}"
+        tools.wait_for(lambda: kube.get(path)["spec"].get("providerID"), what="the node")
+    finally:
+        manager.terminate()
+        assert manager.wait(30) == 0
 
 
 def test_the_other_commands_look_into_it_and_change_it(start, tools):

@@ -23,7 +23,10 @@ def python():
 
     def start(code, *before):
         process = subprocess.Popen(
-            [*before, sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+            [*before, sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         started.append(process)
         assert process.stdout.readline() == "ready\n"
@@ -88,9 +91,10 @@ class TestFirstProcessOfAContainer:
 
         return start
 
-    def test_the_timer_ends_it_and_its_exit_code_says_so(self, inside):
-        body = "Deadman().arm(0.05); print('ready', flush=True); time.sleep(60)"
-        assert inside(body).wait(20) == 128 + signal.SIGKILL
+    def test_the_timer_ends_it_and_its_parent_says_so(self, inside):
+        process = inside("Deadman().arm(0.05); print('ready', flush=True); time.sleep(60)")
+        assert process.wait(20) == 128 + signal.SIGKILL
+        assert "did not renew its lease in time" in process.stdout.read()
 
     def test_its_exit_code_is_that_of_the_work(self, inside):
         assert inside("print('ready', flush=True); return 7").wait(20) == 7

@@ -322,13 +322,9 @@ class Client:
         urgent: bool = False,
     ) -> Response:
         data = None if body is None else msgspec.json.encode(body)
+        urgent = urgent or resource is LEASES
         response = self.raw(
-            method,
-            path,
-            query=query,
-            body=data,
-            content_type=content_type,
-            urgent=urgent or resource is LEASES,
+            method, path, query=query, body=data, content_type=content_type, urgent=urgent
         )
         if response.status >= 400:
             raise api_error(response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import urllib.parse
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3
 from urllib3 import exceptions
@@ -23,12 +23,24 @@ logger = logging.getLogger(__name__)
 KEEPALIVE = (30, 15, 9)
 
 
-class _Http(FencedConnection, HTTPConnection):
-    pass
+class _Named(FencedConnection):
+    """Is called after its server in messages: what it could not reach stands in front of them."""
+
+    scheme: ClassVar[str]
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
-class _Https(FencedConnection, HTTPSConnection):
-    pass
+class _Http(_Named, HTTPConnection):
+    scheme = "http"
+
+
+class _Https(_Named, HTTPSConnection):
+    scheme = "https"
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -22,6 +22,10 @@ _log = logging.getLogger(__name__)
 
 #: Runs while the machine is suspended, too.
 _CLOCK_BOOTTIME = 7
+_KILLED = (
+    "Error: the manager was killed by SIGKILL: it led and did not renew its lease in time, because "
+    "it was stopped or starved of CPU, or it ran out of memory"
+)
 _SIGEV_SIGNAL = 0
 
 
@@ -125,4 +129,7 @@ def _wait_for(child: int) -> int:
         pid, status = os.wait()
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
+            if code == -signal.SIGKILL:
+                # What was killed could say nothing itself.
+                print(_KILLED, file=sys.stderr, flush=True)  # noqa: T201 - this process has no log
             return code if code >= 0 else 128 - code

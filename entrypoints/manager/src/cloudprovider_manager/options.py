@@ -247,7 +247,7 @@ class _Client:
     kube_api_qps: float = flag(
         200.0,
         number(),
-        "Requests per second to the API server and client (upstream: 20).",
+        "Requests per second to the API server, for each client in the process (upstream: 20).",
         group=_CLIENT,
     )
     kube_api_burst: int = flag(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
 
 from cloudprovider.concurrency import Concurrency, current
+from cloudprovider_sandbox.kubelets import POD_NETWORK
 from cloudprovider_sandbox.sandbox import ManagerDied, Sandbox, SandboxOptions
 from cloudprovider_sandbox.signals import interruptible, uninterruptible
 
@@ -91,7 +93,7 @@ def _welcome(sandbox: Sandbox, options: SandboxOptions, out: Console) -> None:
         "nodes": str(len(sandbox.nodes())),
         "manager": f"process {info.manager_pid}, log {files.manager_log}"
         if options.manager
-        else "none (--no-manager); kubeconfig and cloud config for yours are in " + info.dir,
+        else "none (--no-manager); start yours as shown below",
         "files": info.dir,
     }
     for name, text in rows.items():
@@ -99,10 +101,22 @@ def _welcome(sandbox: Sandbox, options: SandboxOptions, out: Console) -> None:
     out.print()
     out.print("In another terminal:")
     out.print()
-    for line in _next(sandbox):
+    for line in (*(() if options.manager else _own_manager(sandbox, options)), *_next(sandbox)):
         out.print(f"  {escape(line)}", soft_wrap=True)
     out.print()
     out.print("Ctrl-C ends the sandbox.")
+
+
+def _own_manager(sandbox: Sandbox, options: SandboxOptions) -> Iterable[str]:
+    """How to start one. Without the variables it would talk to the real cloud."""
+    files = sandbox.files
+    variables = sandbox.emulator.environment().items()
+    return (
+        "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables),
+        f"cloud-controller-manager --cloud-provider={options.cloud_provider} "
+        f"--cloud-config={files.cloud_config} --kubeconfig={files.manager_kubeconfig} "
+        f"--cluster-cidr={POD_NETWORK} --bind-address=127.0.0.1",
+    )
 
 
 def _next(sandbox: Sandbox) -> Iterable[str]:

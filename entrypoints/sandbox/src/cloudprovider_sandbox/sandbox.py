@@ -69,6 +69,8 @@ class ManagerDied(Exception):
         how = f"exit code {code}"
         if code < 0:
             how = f"signal {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            how += ", by which a leader also ends itself that did not renew its lease in time"
         super().__init__(f"the manager ended early: {how}")
         self.code = code
         self.log = tuple(log)
