@@ -447,7 +447,7 @@ ALL = [
     Mutant("deletion-by-the-cache", deletion_by_the_cache, "O16", 4, "held_far_back"),
     Mutant("edits-not-noticed", edits_not_noticed, "O7", 17, "status_cleared"),
     Mutant("namesake-is-a-failure", namesake_is_a_failure, "O7", 2, "unseen_recreation"),
-    Mutant("lease-garbage-believed", lease_garbage_believed, "O7", 1, "lease_garbage", 2),
+    Mutant("lease-garbage-believed", lease_garbage_believed, "O7", 2, "lease_garbage", 2, STATUS),
 ]
 
 #: The one that only :mod:`test_isolation` can catch.
