@@ -367,6 +367,17 @@ def edits_not_noticed(patch):
     patch.setattr(controller.ServiceController, "_was_tampered_with", lambda *_args: False)
 
 
+def edits_in_a_pass_ignored(patch):
+    """What others do to our fields while the Service is worked on is not noticed."""
+    notice = controller.ServiceController._was_tampered_with
+
+    def between(self, service):
+        state = self._states.get(service.key)
+        return state is not None and state.ensured is not None and notice(self, service)
+
+    patch.setattr(controller.ServiceController, "_was_tampered_with", between)
+
+
 def namesake_is_a_failure(patch):
     """A label that is refused because of the UID is an error like any other."""
     patch.setattr(ServiceMarks, "_is_another", lambda *_args: False)
@@ -446,6 +457,7 @@ ALL = [
     Mutant("status-by-name", status_by_name, "O19", 5),
     Mutant("deletion-by-the-cache", deletion_by_the_cache, "O16", 4, "held_far_back"),
     Mutant("edits-not-noticed", edits_not_noticed, "O7", 17, "status_cleared"),
+    Mutant("edits-in-a-pass-ignored", edits_in_a_pass_ignored, "O7", 2, "status_forged"),
     Mutant("namesake-is-a-failure", namesake_is_a_failure, "O7", 2, "unseen_recreation"),
     Mutant("lease-garbage-believed", lease_garbage_believed, "O7", 2, "lease_garbage", 2, STATUS),
 ]
