@@ -237,7 +237,7 @@ ALL = [
     Mutant("status-forgotten", status_forgotten, "O7", 1, "crash_after"),
     Mutant("node-errors-are-absence", node_errors_are_absence, "O6", 19, "outage"),
     Mutant("nodes-kept-for-ever", nodes_kept_for_ever, "O7", 19),
-    Mutant("cache-is-enough", clusters.cache_is_enough, "O3", 5, "held_back"),
+    Mutant("cache-is-enough", clusters.cache_is_enough, "O3", 5, "held_far_back"),
     Mutant("service-uid-not-sent", clusters.service_uid_not_sent, "O15", 1),
     Mutant("node-uid-not-sent", clusters.node_uid_not_sent, "O6", 19),
     Mutant("one-miss-is-enough", clusters.one_miss_is_enough, "O6", 19),
