@@ -234,11 +234,14 @@ class ServiceController:
 
     def _was_tampered_with(self, service: Service) -> bool:
         state = self._states.get(service.key)
-        if state is None or state.ensured is None:
+        if state is None:
             return False
+        # Also while a pass is under way: it goes by what it read before, and the queue keeps the
+        # key for after it.
         status = service.status.load_balancer
         foreign = state.status is not None and not status_equal(state.status, status)
-        return foreign or lacks_marks(service, state)
+        claimed = state.ensured is not None or state.proven
+        return foreign or (claimed and lacks_marks(service, state))
 
     def _on_delete(self, service: Service) -> None:
         cloud = self._context.cloud
