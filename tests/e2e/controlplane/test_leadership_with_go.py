@@ -27,7 +27,7 @@ class GoManager:
         command.append(f"-token={ADMIN_TOKEN}")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, f"-kubeconfig={cluster._kubeconfig()}"],
+                [*command, f"-kubeconfig={cluster.kubeconfig()}"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
