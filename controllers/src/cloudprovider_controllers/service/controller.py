@@ -104,19 +104,7 @@ class ServiceController:
             concurrency=concurrency,
             ours=self._ours,
         )
-        self._sync = Syncer(
-            cluster_name=context.cluster_name,
-            cloud=context.cloud,
-            load_balancer=load_balancer,
-            api=self._api,
-            events=self._events,
-            nodes=nodes,
-            states=self._states,
-            metrics=self._metrics,
-            options=options,
-            check=check,
-            concurrency=concurrency,
-        )
+        self._sync = self._syncer(load_balancer, nodes, check)
         self._watcher = NodeWatcher(
             nodes=nodes,
             states=self._states,
@@ -139,6 +127,23 @@ class ServiceController:
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
         self._finished: dict[str, str] = {}
         self._threads: dict[str, Thread] = {}
+
+    def _syncer(
+        self, load_balancer: LoadBalancer, nodes: EligibleNodes, check: Callable[[], None]
+    ) -> Syncer:
+        return Syncer(
+            cluster_name=self._context.cluster_name,
+            cloud=self._context.cloud,
+            load_balancer=load_balancer,
+            api=self._api,
+            events=self._events,
+            nodes=nodes,
+            states=self._states,
+            metrics=self._metrics,
+            options=self._context.options,
+            check=check,
+            concurrency=self._concurrency,
+        )
 
     # -- life ------------------------------------------------------------------------------
 
