@@ -17,7 +17,7 @@ demo: $(STAMP) ## play the main job on the sandbox
 test: $(STAMP) check ## everything
 	$(BIN)/python -m pytest -n $(WORKERS) -m "e2e or contract or faults or packaging" tests
 
-faults: $(STAMP) ## every fault at every point of every scenario: half an hour of CPU
+faults: $(STAMP) ## every fault at every point of every scenario: an hour of CPU
 	$(BIN)/python -m benchmarks.campaign --processes $(WORKERS)
 
 envtest: $(STAMP) ## compile a real kube-apiserver and etcd for the tests: minutes, once

@@ -1,7 +1,7 @@
 """The whole campaign of faults: every kind at every point of every scenario where it applies.
 
 With each change only a part is run (``tests/faults/campaign.py`` says which); this runs all of it,
-or the n-th part, and ends with 1 where a run violates an invariant. Needs half an hour of CPU.
+or the n-th part, and ends with 1 where a run violates an invariant. Needs an hour of CPU.
 """
 
 from __future__ import annotations

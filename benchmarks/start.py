@@ -62,7 +62,7 @@ def run() -> Result:
             "Working = the first write to the waiting Service: lease held, caches filled, workers "
             "running. The Go manager's 0.13 s is to its workers running, without election.",
             "Takeover = from the signal to the leader until the standby holds the lease. It looks "
-            "about every 2 s; after SIGKILL the lease runs out 15 s after it last saw it "
+            "every 0.8 to 2 s; after SIGKILL the lease runs out 15 s after it last saw it "
             "renewed.",
         ],
     )

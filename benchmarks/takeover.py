@@ -13,7 +13,7 @@ from benchmarks.processes import Process
 from benchmarks.report import Figure, Result, command, figure
 from cloudprovider.toolkit.journal import Record
 
-RUNS = 5
+RUNS = 3
 #: Seconds: defaults of the manager's flags.
 LEASE, RETRY = 15.0, 2.0
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"

@@ -11,7 +11,7 @@ import os
 import random
 
 import scenarios
-from disturbances import KINDS
+from kinds import KINDS
 from world import World
 
 from cloudprovider.testing.harness.boundary import WRITE_KINDS, Injection, injections

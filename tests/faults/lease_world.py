@@ -104,6 +104,7 @@ class LeaseWorld(Cluster):
         self._on_the_way: dict[str, int] = dict.fromkeys(sides, 0)
         self._lock = threading.Lock()
         self.processes: dict[str, subprocess.Popen] = {}
+        self._paused = ""  #: the side that is not started again when it ends
         self._stop = threading.Event()
 
     def __enter__(self):
@@ -218,12 +219,14 @@ class LeaseWorld(Cluster):
         self.wait(self._busy_leader, "a leader that writes")
         time.sleep(self.chance.uniform(0, LATENCY))
         pause = Pause(self.leader())
-        process = self.processes[pause.leader]
+        self._paused, process = pause.leader, self.processes[pause.leader]
         process.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
+        self.wait(lambda: state(process) in ("T", ""), "the stop of the leader")
         pause.in_flight = self._on_the_way[pause.leader]
         mark = len(self.arrivals)
-        first = self.wait(lambda: self._first_of_others(mark, pause.leader), "a takeover")
+        what = f"a takeover from {pause.leader}, process {process.pid}"
+        first = self.wait(lambda: self._first_of_others(mark, pause.leader), what)
         pause.takeover = first.t - stopped
         time.sleep(self.chance.choice((0.0, 0.0, self.chance.uniform(0, 0.5))))
         pause.overlap = time.monotonic() - first.t
@@ -235,9 +238,16 @@ class LeaseWorld(Cluster):
             for arrival in self.arrivals[mark:]
             if arrival.write and arrival.side == pause.leader and arrival.t > first.t
         ]
-        self.fronts[pause.leader].leads_since = 0.0
-        self.start(pause.leader)
+        self._paused = ""
+        self._revive()
         return pause
+
+    def _revive(self):
+        """Start again what has ended: on a busy machine a leader may lose its lease by itself."""
+        for side, process in self.processes.items():
+            if side != self._paused and process.poll() is not None:
+                self.fronts[side].leads_since = 0.0
+                self.start(side)
 
     def _busy_leader(self):
         leader = self.leader()
@@ -255,6 +265,7 @@ class LeaseWorld(Cluster):
         """What ``done()`` returns, once it is true."""
         deadline = time.monotonic() + WITHIN
         while not (found := done()):
+            self._revive()
             if time.monotonic() > deadline:
                 raise Unsettled([f"not within {WITHIN:g} s: {what}", *map(self._story, self.sides)])
             time.sleep(0.002)
@@ -263,21 +274,24 @@ class LeaseWorld(Cluster):
     def _story(self, side):
         """What is known of a manager, for whoever reads a failure."""
         now, process = time.monotonic(), self.processes[side]
-        state = "ended"
-        if process.poll() is None:
-            state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2][:2]
         last = [f"{now - a.t:.1f} s ago {a.op}" for a in self.arrivals if a.side == side][-4:]
         led = now - self.fronts[side].leads_since
         log = (self._folder / f"log-{side}").read_text()[-700:]
-        return (
-            f"{side}: {state}, led {led:.1f} s ago, {self._on_the_way[side]} calls, {last}, {log}"
-        )
+        told = f"{process.pid} {state(process)}, led {led:.1f} s ago, {last}, {log}"
+        return f"{side}: {told}"
 
     def settle(self):
         """No more changes: wait until cluster and cloud agree."""
         self._stop.set()
         self._thread.join()
         self.wait(lambda: not self.unsettled(), "agreement")
+
+
+def state(process):
+    """``T`` for a process that is stopped, empty for one that has ended."""
+    if process.poll() is not None:
+        return ""
+    return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def own_ports(number, ports):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import random
 
-import msgspec
-from cluster import Unsettled, objects
+from cluster import Cluster, Unsettled
 from seams import KubernetesFailures, Refused, operation
-from seeded_judges import deletions_allowed, election_event, leases_of, one_writer
+from seeded_judges import MONITOR_PERIOD, deletions_allowed, election_event, leases_of, one_writer
 from seeded_plan import PREFIX
 from wire import CloudFailures, Wire, unsent
 from world import World, read_flags
@@ -30,6 +29,7 @@ from cloudprovider_sandbox.apiserver.inprocess import InProcessTransport
 from cloudprovider_sandbox.apiserver.server import ApiServer, Options
 
 FLAGS = (
+    f"--node-monitor-period={MONITOR_PERIOD:g}s",
     "--node-status-update-frequency=30s",
     "--route-reconciliation-period=30s",
     "--cluster-cidr=172.16.0.0/16",
@@ -147,7 +147,7 @@ class SeededWorld(World):
         self._foreign()
         for number in range(1, self._nodes + 1):
             self.add_node(f"node-{number}")
-        self.initial = self.view()
+        self.initial = self._last = self.view()
         self.wire.after_effect = self._judge_safety
         for slot in range(len(self.slots)):
             self.time.start_thread(lambda slot=slot: self._keep(slot), name=f"kubelet-{slot}")
@@ -265,7 +265,7 @@ class SeededWorld(World):
 
     # -- users' actions --------------------------------------------------------------------
 
-    def act(self, action):
+    def carry_out(self, action):
         """Carry ``action`` out, if it is still possible."""
         with contextlib.suppress(ApiError, KeyError):
             getattr(self, action.do)(*action.args)
@@ -387,7 +387,7 @@ class SeededWorld(World):
         if self.plan.routes:
             wanted = {cidr(n): self.instances[name].id for name, n in self.ranges.items()}
         wrong = [] if found == wanted else [f"O7: routes are {found}, not {wanted}"]
-        return wrong + super().unsettled()
+        return wrong + Cluster.unsettled(self)
 
     def _judge_safety(self, record):
         super()._judge_safety(record)
@@ -453,7 +453,7 @@ def play(world):
     for moment in moments:
         world.time.sleep(max(0.0, moment.at - world.time.monotonic()))
         if hasattr(moment, "do"):
-            world.act(moment)
+            world.carry_out(moment)
         else:
             world.strike(moment)
     ends = [fault.at + fault.seconds for fault in plan.faults]
@@ -480,6 +480,3 @@ def service_ports(ports):
         }
         for port in ports
     ]
-
-
-__all__ = ["SeededWorld", "msgspec", "objects", "play"]

@@ -10,7 +10,7 @@ With each change a part of all plans is run: :mod:`campaign` says which.
 import campaign
 import pytest
 import scenarios
-from disturbances import KINDS
+from kinds import KINDS
 
 from cloudprovider.testing.harness.boundary import WRITE_KINDS
 

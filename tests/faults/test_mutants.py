@@ -4,7 +4,7 @@ import campaign
 import mutants
 import pytest
 import scenarios
-from disturbances import KINDS
+from kinds import KINDS
 
 from cloudprovider.testing.harness.boundary import Injection
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 
-import disturbances
+import kinds
 import msgspec
 from cluster import CLUSTER_ID, OWNER_TAG, Cluster, Unsettled
 from histories import MONITOR_PERIOD, RENEW_DEADLINE, History
@@ -77,7 +77,7 @@ class World(Cluster):
         self.processes = itertools.count(1)
         self.managers = [""] * managers
         self.actors = 0  #: others who are still busy
-        kind = disturbances.KINDS.get(injection.kind) if injection else None
+        kind = kinds.KINDS.get(injection.kind) if injection else None
         self._excused = kind.excuses if kind else ()
         self.patience = kind.patience if kind else 1
         self._hours = kind.hours if kind else 1.5
@@ -102,7 +102,7 @@ class World(Cluster):
             effects=self._effects,
             injection=self._injection,
             expected=self._expected,
-            disturbances=disturbances.of(self),
+            disturbances=kinds.of(self),
         )
         self.client = Client(InProcessTransport(self.server, proc="user", user_agent="user"), qps=0)
         self.history = History(self)

@@ -139,8 +139,9 @@ def service_owner(service: Service, providers: Sequence[Claimant], *, default: s
     marked = _claiming(providers, lambda provider: provider.claims_service(service))
     if len(marked) > 1:
         return Owner(problem=f"it carries marks of the providers {' and '.join(marked)}")
+    # Without a default, a mark that somebody takes away would make it nobody's.
     if marked:
-        return Owner(marked[0], proven=True, record=several)
+        return Owner(marked[0], proven=True, record=several or not default)
     return Owner(default, record=several) if default else NOBODY
 
 
@@ -153,11 +154,12 @@ def balancer_owner(service: Service, providers: Sequence[Claimant], *, default: 
 
 
 def _by_class(wanted: str, named: str, providers: Sequence[Claimant]) -> Owner:
-    able = [
-        provider.provider_name()
-        for provider in providers
-        if wanted in (_answer(provider, _classes) or ())
-    ]
+    answers = {item.provider_name(): _answer(item, _classes) for item in providers}
+    able = [name for name, classes in answers.items() if wanted in (classes or ())]
+    silent = [name for name, classes in answers.items() if classes is None]
+    if not able and silent:
+        # It may be theirs: what was made for it must not look like nobody's, and go.
+        return Owner(problem=f"provider {' and '.join(silent)} cannot say which classes it has")
     if not able:
         return NOBODY  # somebody else's
     if len(able) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,8 @@ from cloudprovider.owners import Owner
 
 if TYPE_CHECKING:
     from cloudprovider.router import Router
+
+_log = logging.getLogger(__name__)
 
 #: Seconds that a worker waits for a busy provider, and until its Service is tried again then.
 _PATIENCE = 1.0
@@ -63,7 +66,7 @@ class RoutedLoadBalancers(LoadBalancer):
 
     def get_load_balancer(self, cluster_name: str, service: Service) -> LoadBalancerStatus | None:
         name = self._holder(cluster_name, service)
-        with self._turn(name, service) as part:
+        with self.turn(name, service) as part:
             return part.get_load_balancer(cluster_name, service)
 
     def get_load_balancer_name(self, cluster_name: str, service: Service) -> str:
@@ -74,19 +77,19 @@ class RoutedLoadBalancers(LoadBalancer):
         self, cluster_name: str, service: Service, nodes: Sequence[Node]
     ) -> LoadBalancerStatus:
         name = self._owner(cluster_name, service)
-        with self._turn(name, service) as part:
+        with self.turn(name, service) as part:
             return part.ensure_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def update_load_balancer(
         self, cluster_name: str, service: Service, nodes: Sequence[Node]
     ) -> None:
         name = self._owner(cluster_name, service)
-        with self._turn(name, service) as part:
+        with self.turn(name, service) as part:
             part.update_load_balancer(cluster_name, service, self.backends(name, nodes))
 
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:
         name = self._holder(cluster_name, service)
-        with self._turn(name, service) as part:
+        with self.turn(name, service) as part:
             part.ensure_load_balancer_deleted(cluster_name, service)
 
     def backend_nodes_changed(
@@ -141,10 +144,10 @@ class RoutedLoadBalancers(LoadBalancer):
                 continue
             try:
                 answer: object = part.survey(cluster_name, services)
-            except CloudProviderError as error:
-                failed.append(error)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
-                failed.append(unexpected(error))
+                ours = error if isinstance(error, CloudProviderError) else unexpected(error)
+                _log.warning("provider %s could not survey load balancers: %s", name, ours)
+                failed.append(ours)
             else:
                 found += [answer] if isinstance(answer, Survey) else []
         if failed and not found:
@@ -153,6 +156,22 @@ class RoutedLoadBalancers(LoadBalancer):
             return None
         drifted = {uid: what for one in found for uid, what in one.drifted.items()}
         return Survey(drifted, {key: whose for one in found for key, whose in one.orphans.items()})
+
+    @contextlib.contextmanager
+    def turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
+        """The balancers of provider ``name``, for one call."""
+        part = self._part(name, service)
+        with self._freed:
+            use = self._use.setdefault(name, _Use())
+            if use.calling >= self._most:
+                self._wait(name, use)
+            use.calling += 1
+        try:
+            yield part
+        finally:
+            with self._freed:
+                use.calling -= 1
+                self._freed.notify_all()
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -177,22 +196,6 @@ class RoutedLoadBalancers(LoadBalancer):
                 or "nothing: no provider here has a class",
             )
         return part
-
-    @contextlib.contextmanager
-    def _turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
-        """The balancers of provider ``name``, for one call."""
-        part = self._part(name, service)
-        with self._freed:
-            use = self._use.setdefault(name, _Use())
-            if use.calling >= self._most:
-                self._wait(name, use)
-            use.calling += 1
-        try:
-            yield part
-        finally:
-            with self._freed:
-                use.calling -= 1
-                self._freed.notify_all()
 
     def _wait(self, name: str, use: _Use) -> None:
         """Wait for a call to end. As many may wait as may call, so that each goes on at once."""

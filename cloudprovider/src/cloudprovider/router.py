@@ -72,6 +72,7 @@ class Router(Interface):
         wanted = default_load_balancer or self._default
         self._default_balancer = "" if wanted == NONE else wanted
         self._calls_at_once = calls_at_once
+        self._may_write: Callable[[], bool] | None = None
         #: Why a provider cannot be used, by name. The only one is never asked for.
         self._down = (
             dict.fromkeys(self.providers, "this has not ended yet") if providers[1:] else {}
@@ -94,7 +95,7 @@ class Router(Interface):
 
         """
         if len(self._list) == 1:
-            self._list[0].initialize(client_builder, stop)
+            self._begin(self._list[0], client_builder, stop)
             return
         for name in self.providers:
             self.initialize_one(name, client_builder, stop)
@@ -102,7 +103,7 @@ class Router(Interface):
     def initialize_one(self, name: str, client_builder: ClientBuilder, stop: Event) -> bool:
         """Initialise provider ``name``, perhaps once more; whether it works now."""
         try:
-            self.providers[name].initialize(client_builder, stop)
+            self._begin(self.providers[name], client_builder, stop)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it only fails itself (R6)
             ours = error if isinstance(error, CloudProviderError) else unexpected(error)
             self._down[name] = str(ours)
@@ -112,6 +113,12 @@ class Router(Interface):
         self._down.pop(name, None)
         _log.info("provider %s is initialised", name)
         return True
+
+    def _begin(self, provider: Interface, client_builder: ClientBuilder, stop: Event) -> None:
+        fence = getattr(provider, "fence_writes", None)  # optional, like use_metrics
+        if fence is not None and self._may_write is not None:
+            fence(self._may_write)
+        provider.initialize(client_builder, stop)
 
     @property
     def workers(self) -> int:
@@ -136,15 +143,20 @@ class Router(Interface):
                     _log.error("provider %s counts no calls: %s", name, type(error).__name__)
 
     def fence_writes(self, may_write: Callable[[], bool]) -> None:
-        """Let each provider that makes several calls for one of ours ask before each."""
-        for provider in self._list:
-            fence = getattr(provider, "fence_writes", None)  # optional, like use_metrics
-            if fence is not None:
-                fence(may_write)
+        """Let each provider that makes several calls for one of ours ask before each.
+
+        It is told right before it is initialised: one that cannot be told never works (R5).
+        """
+        self._may_write = may_write
 
     def shares(self) -> list[Share]:
         """What each provider has alone, in order."""
-        return [Share(self, provider, first=not index) for index, provider in enumerate(self._list)]
+        return [Share(self, provider) for provider in self._list]
+
+    @property
+    def speaker(self) -> str:
+        """The provider whose controllers tell of what is nobody's: the first that works."""
+        return next((name for name in self.providers if name not in self._down), self._default)
 
     def load_balancer(self) -> LoadBalancer | None:
         if len(self._list) == 1:
@@ -208,11 +220,11 @@ class Router(Interface):
 
     def _has_one(self, name: str, cluster_name: str, service: Service) -> bool:
         self.check_up(name)
-        balancers = self.balancers_of(name)
-        if balancers is None:
+        if self.balancers_of(name) is None:
             return False
         try:
-            return balancers.get_load_balancer(cluster_name, service) is not None
+            with self._balancers.turn(name, service) as balancers:
+                return balancers.get_load_balancer(cluster_name, service) is not None
         except ImplementedElsewhere:
             return False
 
@@ -241,14 +253,12 @@ class Share(Interface):
     Args:
         router: Decides.
         provider: Does the work.
-        first: Whether it speaks for all about what is nobody's.
 
     """
 
-    def __init__(self, router: Router, provider: Interface, *, first: bool) -> None:
+    def __init__(self, router: Router, provider: Interface) -> None:
         self._router = router
         self._provider = provider
-        self._first = first
 
     def provider_name(self) -> str:
         return self._provider.provider_name()
@@ -285,7 +295,8 @@ class Share(Interface):
         return settled(service, Owner(name) if name == self.provider_name() else NOBODY)
 
     def _mine(self, owner: Owner) -> Owner:
-        if owner.name == self.provider_name() or (owner.problem and self._first):
+        name = self.provider_name()
+        if owner.name == name or (owner.problem and self._router.speaker == name):
             return owner
         return NOBODY
 

@@ -140,8 +140,7 @@ class ControllerContext:
 
     def queue(self, name: str, limiter: Limiter) -> WorkQueue:
         """A work queue called ``name`` in the metrics."""
-        if self.provider:
-            name = f"{name}-{self.provider}"
+        name = self._named(name)
         metrics = self.runtime_metrics.queue(name) if self.runtime_metrics else None
         return WorkQueue(name, limiter=limiter, metrics=metrics, concurrency=self.concurrency)
 
@@ -149,8 +148,12 @@ class ControllerContext:
         """Where the loop called ``name`` in the metrics says how its passes go."""
         progress = Progress(self.concurrency or current())
         if self.runtime_metrics:
-            self.runtime_metrics.loop(name, progress)
+            self.runtime_metrics.loop(self._named(name), progress)
         return progress
+
+    def _named(self, name: str) -> str:
+        """``name`` in the metrics: where several providers run, each has its own."""
+        return f"{name}-{self.provider}" if self.provider else name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,7 +91,8 @@ class Clouds:
             f"--cloud-config={self.config if config is None else config}",
             f"--kubeconfig={self.folder / 'kubeconfig'}", "--configure-cloud-routes=false",
             "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={self.port}",
-            "--node-monitor-period=500ms", *flags,
+            "--node-monitor-period=500ms",
+            "--authorization-always-allow-paths=/healthz,/readyz,/metrics,/configz", *flags,
         ]  # fmt: skip
         environment = {"PYTHONPATH": str(self.folder / "site"), **self.emulator.environment()}
         with self.log.open("wb") as output:

@@ -1,6 +1,7 @@
 """Settings, write guard and calls into a provider."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from cloudprovider.errors import (
     CloudProviderError,
@@ -9,9 +10,11 @@ from cloudprovider.errors import (
     RetryLater,
 )
 from cloudprovider.testing.fake import FakeCloud
-from cloudprovider_controllers.context import ControllerOptions
+from cloudprovider_controllers.context import ControllerContext, ControllerOptions
 from cloudprovider_controllers.node import controller as node_controller
 from cloudprovider_controllers.provider_calls import guarded, meaning
+from cloudprovider_controllers.runtime.limiters import ExponentialLimiter
+from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
 from cloudprovider_controllers.service import controller as service_controller
 
 
@@ -103,3 +106,38 @@ def test_names_are_upstreams():
     assert service_controller.COMPONENT == "service-controller"
     assert node_controller.NAME == "cloud-node-controller"
     assert node_controller.COMPONENT == "node-controller"
+
+
+@pytest.mark.parametrize(
+    ("providers", "names"),
+    [
+        pytest.param([""], {"node-status", "Nodes"}, id="one: upstream's names"),
+        pytest.param(
+            ["a", "b"],
+            {"node-status-a", "node-status-b", "Nodes-a", "Nodes-b"},
+            id="several: each has its own",
+        ),
+    ],
+)
+def test_queues_and_loops_of_several_providers_do_not_hide_each_other(providers, names):
+    registry = CollectorRegistry()
+    metrics = RuntimeMetrics(registry)
+    kept = []
+    for provider in providers:
+        context = ControllerContext(
+            cloud=FakeCloud(),
+            client_builder=None,
+            informers=None,
+            recorder_factory=None,
+            registry=registry,
+            runtime_metrics=metrics,
+            provider=provider,
+        )
+        kept += [context.loop("node-status"), context.queue("Nodes", ExponentialLimiter(1, 2))]
+    shown = {
+        sample.labels["name"]
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "cloudprovider_reconcile_last_success_age_seconds"
+    }
+    assert shown == names

@@ -8,6 +8,9 @@ import generate
 import pytest
 from generator import errors, events, metrics, source_events
 
+#: The page about faults plays every scenario once.
+pytestmark = pytest.mark.timeout(240)
+
 PACKAGES = [
     "cloudprovider/src",
     "controllers/src",

@@ -143,15 +143,18 @@ class Budget:
         with self._lock:
             now = self._refill()
             if now < self._paused_until:
-                if after is not None:
-                    self._paused_until = max(self._paused_until, now + after)
+                if after is not None and now + after > self._paused_until:
+                    self._pause_until(now + after)
                 return
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._refusals)
             self._refusals += 1
             self._rate = max(self._limits.floor, self._rate / 2.0)
-            self._tokens = 1.0  # for whoever goes first after the pause
-            self._pauses += 1
-            self._paused_until = now + (pause if after is None else after)
+            self._pause_until(now + (pause if after is None else after))
+
+    def _pause_until(self, end: float) -> None:
+        self._paused_until = end
+        self._pauses += 1
+        self._tokens = 1.0  # for whoever goes first after the pause
 
     def succeeded(self) -> None:
         """The cloud took a call."""

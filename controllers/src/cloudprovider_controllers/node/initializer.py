@@ -12,10 +12,12 @@ from cloudprovider.concurrency import Concurrency
 from cloudprovider.errors import CloudProviderError, RetryLater
 from cloudprovider.interface import InstanceMetadata, MetadataOutcome
 from cloudprovider.models import Node
+from cloudprovider.owners import recorded
 from cloudprovider_controllers.node.addresses import desired_addresses
 from cloudprovider_controllers.node.api import NodeApi, NodeGone
 from cloudprovider_controllers.node.decisions import (
     Initialization,
+    identity,
     initialization,
     is_uninitialized,
     with_provider_id,
@@ -27,9 +29,6 @@ from cloudprovider_controllers.runtime.reminder import Reminder
 from cloudprovider_controllers.runtime.worker import Result
 
 logger = logging.getLogger(__name__)
-
-#: Seconds; the API server forgets events after an hour.
-_REMIND = 3600.0
 
 
 class InitializationFailed(Exception):
@@ -104,6 +103,7 @@ class Initializer:
         return None
 
     def _initialize(self, node: Node, metadata: InstanceMetadata) -> None:
+        asked = _meant(node)
         plan = initialization(node, metadata)
         for key in plan.refused_labels:
             logger.warning("node %s: label %s is not the provider's to set", node.key, key)
@@ -115,7 +115,9 @@ class Initializer:
             node = self._api.set_addresses(node, addresses)
 
         def again(current: Node) -> Initialization | None:
-            return initialization(current, metadata) if is_uninitialized(current) else None
+            if not is_uninitialized(current) or _meant(current) != asked:
+                return None  # the answer is about another instance; the change queues the Node anew
+            return initialization(current, metadata)
 
         if self._api.initialize(node, again):
             self._observe(node)
@@ -134,3 +136,8 @@ class Initializer:
         complaint = f"{type(error).__name__} {error.code} {error.message}"
         if self._complaints.is_due(node.key, complaint):
             self._recorder.event(node, "Warning", "FailedToInitialize", f"{doing}: {error}")
+
+
+def _meant(node: Node) -> tuple[object, ...]:
+    """Which instance ``node`` stands for, and whose."""
+    return (*identity(node), recorded(node))

@@ -37,15 +37,13 @@ from cloudprovider_controllers.nodelifecycle.decisions import (
 )
 from cloudprovider_controllers.nodelifecycle.metrics import LifecycleMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
+from cloudprovider_controllers.runtime.reminder import REMIND
 
 logger = logging.getLogger(__name__)
 
 NAME = "cloud-node-lifecycle-controller"
 #: Client and ServiceAccount; the event source has the canonical name (``spec/ccm-core.md`` 3.0).
 COMPONENT = "node-controller"
-
-#: The API server forgets events after an hour.
-_REMIND = 3600.0
 
 
 def start(context: ControllerContext, stop: Event) -> Running | None:
@@ -239,7 +237,7 @@ class NodeLifecycleController:
         now = self._concurrency.monotonic()
         if not paused:
             self._told = None
-        elif self._told is None or now - self._told >= _REMIND:
+        elif self._told is None or now - self._told >= REMIND:
             self._told = now
             self._changes.tell_of_pause(missing, ours=ours)
 

@@ -17,7 +17,7 @@ import msgspec
 from cloudprovider.concurrency import Concurrency, current
 from cloudprovider.toolkit import fence
 from cloudprovider_controllers.runtime import tokens
-from cloudprovider_controllers.runtime.codec import decode_head, decode_list, decode_object
+from cloudprovider_controllers.runtime.codec import decode_list, decode_object, shown
 from cloudprovider_controllers.runtime.errors import MalformedResponse, api_error, retry_delay
 from cloudprovider_controllers.runtime.ratelimit import TokenBucket
 from cloudprovider_controllers.runtime.resources import (
@@ -122,7 +122,7 @@ class Client:
                 try:
                     found.append(decode_object(resource, item))
                 except msgspec.DecodeError as error:
-                    logger.warning("%s left out of a list: %s", _name(resource, item), error)
+                    logger.warning("%s left out of a list: %s", shown(resource, item), error)
             continue_ = page.continue_
             if not continue_:
                 return found
@@ -391,10 +391,3 @@ def _json(response: Response) -> dict[str, Any]:
 
 def _malformed(response: Response, what: str, error: msgspec.DecodeError) -> NoReturn:
     raise MalformedResponse(response.status, "", f"{what} not understood: {error}") from error
-
-
-def _name(resource: Resource[ObjectT], item: msgspec.Raw) -> str:
-    try:
-        return f"{resource.kind} {decode_head(item).key}"
-    except msgspec.DecodeError:
-        return f"a {resource.kind} without a readable name"

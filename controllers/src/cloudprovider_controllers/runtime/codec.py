@@ -95,3 +95,11 @@ def decode_event(line: bytes) -> RawEvent:
 def decode_head(data: bytes | msgspec.Raw) -> Head:
     """Which object this is, whatever else is wrong with it. Raises msgspec.DecodeError."""
     return _HEAD.decode(data)
+
+
+def shown(resource: Resource[ObjectT], item: msgspec.Raw) -> str:
+    """Which object ``item`` is, for the log, although it does not fit its struct."""
+    try:
+        return f"{resource.kind} {decode_head(item).key}"
+    except msgspec.DecodeError:
+        return f"a {resource.kind} without a readable name"

@@ -2,6 +2,7 @@
 
 One family for queues and for loops that have none, by ``name``: ``service``, ``Nodes`` and
 ``Routes`` are queues, ``node-status`` and ``node-lifecycle`` are loops over all nodes.
+Where several providers run, each has its own, with the provider's name behind a hyphen.
 """
 
 from __future__ import annotations

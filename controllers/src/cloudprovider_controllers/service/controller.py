@@ -104,7 +104,19 @@ class ServiceController:
             concurrency=concurrency,
             ours=self._ours,
         )
-        self._sync = self._syncer(load_balancer, nodes, check)
+        self._sync = Syncer(
+            cluster_name=context.cluster_name,
+            cloud=context.cloud,
+            load_balancer=load_balancer,
+            api=self._api,
+            events=self._events,
+            nodes=nodes,
+            states=self._states,
+            metrics=self._metrics,
+            options=options,
+            check=check,
+            concurrency=concurrency,
+        )
         self._watcher = NodeWatcher(
             nodes=nodes,
             states=self._states,
@@ -113,35 +125,21 @@ class ServiceController:
             options=options,
             concurrency=concurrency,
         )
-        self._surveyor = Surveyor(
-            load_balancer,
-            cluster_name=context.cluster_name,
-            services=self._services.store,
-            states=self._states,
-            enqueue=self.queue.add,
-            metrics=self._metrics,
-            concurrency=concurrency,
-        )
+        self._surveyor = self._new_surveyor(load_balancer)
         #: UIDs by key that an authoritative list showed alive at the start.
         self._alive: dict[str, str] = {}
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
         self._finished: dict[str, str] = {}
         self._threads: dict[str, Thread] = {}
 
-    def _syncer(
-        self, load_balancer: LoadBalancer, nodes: EligibleNodes, check: Callable[[], None]
-    ) -> Syncer:
-        return Syncer(
+    def _new_surveyor(self, load_balancer: LoadBalancer) -> Surveyor:
+        return Surveyor(
+            load_balancer,
             cluster_name=self._context.cluster_name,
-            cloud=self._context.cloud,
-            load_balancer=load_balancer,
-            api=self._api,
-            events=self._events,
-            nodes=nodes,
+            services=self._services.store,
             states=self._states,
+            enqueue=self.queue.add,
             metrics=self._metrics,
-            options=self._context.options,
-            check=check,
             concurrency=self._concurrency,
         )
 
@@ -236,18 +234,23 @@ class ServiceController:
 
     def _was_tampered_with(self, service: Service) -> bool:
         state = self._states.get(service.key)
-        if state is None or state.ensured is None:
+        if state is None:
             return False
+        # Also while a pass is under way: it goes by what it read before, and the queue keeps the
+        # key for after it.
         status = service.status.load_balancer
         foreign = state.status is not None and not status_equal(state.status, status)
-        return foreign or lacks_marks(service, state)
+        claimed = state.ensured is not None or state.proven
+        return foreign or (claimed and lacks_marks(service, state))
 
     def _on_delete(self, service: Service) -> None:
+        cloud = self._context.cloud
         finished = self._finished.pop(service.key, "") == service.metadata.uid
         had_balancer = has_finalizer(service) or has_address(service)
         known = self._states.get(service.key) is not None
-        wanted = wants_load_balancer(service, self._ours)
-        if wanted and had_balancer and not (finished or known):
+        # Not what is only disputed: there the record, say, names a provider that is not here.
+        owned = wants_load_balancer(service, lambda it: bool(cloud.service_owner(it).name))
+        if owned and had_balancer and not (finished or known):
             # Its finalizer was taken away by hand before this process ever looked at it.
             self._states.of(service).attempted = True
         self.queue.add(service.key)
@@ -312,7 +315,7 @@ class ServiceController:
         elif operation is Operation.UPDATE_NODES:
             again = self._sync.update_nodes(state, service)
         elif operation is Operation.PATCH_STATUS:
-            self._sync.patch_status(state, service)
+            self._sync.restore_status(state, service)
         else:
             self._clean_up(key, state, service)
         if again:

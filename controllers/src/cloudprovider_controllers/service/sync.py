@@ -119,6 +119,15 @@ class Syncer:
         state.to_confirm = False
         state.warned = ""
 
+    def restore_status(self, state: ServiceState, service: Service) -> None:
+        """Write the status that we reported again, if the live Service has another.
+
+        The cache may only not have seen yet what we wrote last.
+        """
+        live = self._api_call("failed to read the service", lambda: self.api.live(service))
+        if live is not None:
+            self.patch_status(state, live)
+
     def update_nodes(self, state: ServiceState, service: Service) -> bool:
         """Bring only the backends up to date; True to look again at once."""
         nodes = self.nodes.current()

@@ -8,6 +8,9 @@ import json
 import pytest
 from clb_world import CLUSTER, annotated, make_service
 
+from cloudprovider.errors import ImplementedElsewhere
+from cloudprovider.testing.faults import Fault
+from cloudprovider_alicloud import annotations as keys
 from cloudprovider_alicloud.clb.survey import MEMBER_ROUNDS
 from cloudprovider_alicloud.config import DEFAULT_CLUSTER_ID
 
@@ -142,3 +145,47 @@ def test_a_reused_load_balancer_is_looked_at_too(cloud):
     cloud.clock.sleep(300)
     drop_listener(cloud, cloud.core.state.load_balancers[reused])
     assert len(balancer.survey("k", [service]).drifted) == 1
+
+
+def test_what_was_written_since_the_shared_list_was_read_is_no_drift(cloud):
+    first, second = services_of(2)
+    balancer, nodes = made(cloud, [first])
+    assert balancer.survey("k", [first]).drifted == {}  # reads the list
+    cloud.clock.sleep(1)
+    balancer.ensure_load_balancer("k", second, nodes)  # not in the list
+    first = annotated(first, name="renamed")
+    balancer.ensure_load_balancer("k", first, nodes)  # another name in the list
+    cloud.clock.sleep(1)
+    assert balancer.survey("k", [first, second]).drifted == {}
+
+
+def test_a_load_balancer_that_cannot_be_asked_about_hides_no_other(cloud, caplog):
+    reused = cloud.user_balancer(AddressType="internet")
+    broken = annotated(make_service(), id=reused, force_override_listeners="true")
+    [well] = services_of(1)
+    balancer, _ = made(cloud, [broken, well])
+    drop_listener(cloud, next(item for item in cloud.ours() if item.id != reused))
+    cloud.core.faults.add(
+        Fault(
+            kind="error",
+            api="slb",
+            op="DescribeLoadBalancerAttribute",
+            key=reused,
+            times=0,
+            code="Forbidden.RAM",
+            status=403,
+        )
+    )
+    assert list(balancer.survey("k", [broken, well]).drifted) == [well.metadata.uid]
+    assert "could not be surveyed" in caplog.text
+
+
+@pytest.mark.parametrize("field", [keys.CLASS, keys.TUNNEL_TYPE], ids=lambda field: field.key)
+def test_what_another_controller_looks_after_by_now_is_no_drift(cloud, field):
+    service = make_service()
+    balancer, nodes = made(cloud, [service])
+    drop_listener(cloud, cloud.ours()[0])
+    service = make_service(annotations={field.key: "other"})
+    with pytest.raises(ImplementedElsewhere):
+        balancer.ensure_load_balancer("k", service, nodes)
+    assert balancer.survey("k", [service]).drifted == {}

@@ -175,6 +175,12 @@ def test_a_provider_that_fails_to_answer_has_claimed_nothing(caplog):
     assert "secret-canary" not in caplog.text
 
 
+def test_a_class_is_not_called_somebody_elses_while_a_provider_cannot_say_which_it_has():
+    service = make_service(load_balancer_class="x/c")
+    owner = service_owner(service, (Broken("broken"), A), default="a")
+    assert owner == Owner(problem="provider broken cannot say which classes it has")
+
+
 NAMES = st.sampled_from(["a", "b", "c", ""])
 NODES = st.builds(
     make_node,

@@ -200,9 +200,9 @@ def test_one_provider_keeps_its_own_load_balancers(clouds):
 class TestABusyProvider:
     """Two calls at once: two more wait, the others are told to come again."""
 
-    def call(self, hub, balancers, name, outcomes, wanted="x/a"):
+    def call(self, hub, balancers, name, outcomes, wanted="x/a", **old):
         def run():
-            service = make_service(name, load_balancer_class=wanted)
+            service = make_service(name, **(old or {"load_balancer_class": wanted}))
             try:
                 balancers.ensure_load_balancer("c", service, ())
                 outcomes[name] = hub.monotonic()
@@ -240,6 +240,20 @@ class TestABusyProvider:
             assert cloud.most_at_once() == cloud.count() == 2
 
         self.play(50.0, scene)
+
+    def test_those_who_ask_whose_an_old_service_is_keep_no_more_workers(self):
+        """A hanging cloud is asked about every Service from before, whoever takes it then."""
+
+        def scene(hub, cloud, balancers):
+            cloud.latency["get_load_balancer"] = 50.0
+            outcomes = {}
+            for name in ("first", "second", "third", "fourth", "fifth"):
+                self.call(hub, balancers, name, outcomes, finalizers=[FINALIZER])
+            assert outcomes == {"fifth": "provider a has 2 calls in flight"}
+            hub.sleep(60)
+            assert cloud.most_at_once() == cloud.count("get_load_balancer") == 2
+
+        self.play(0.0, scene)
 
     def test_whoever_waits_goes_on_as_soon_as_a_call_ends(self):
         def scene(hub, cloud, balancers):
@@ -323,6 +337,18 @@ class TestShares:
         assert second.node_owner(disputed).problem == ""
         assert not first.claims_node(disputed)
 
+    def test_the_next_one_tells_while_the_first_does_not_work(self, clouds):
+        clouds[1].claims_node = lambda node: True
+        clouds[0].initialize = lambda *_: (_ for _ in ()).throw(CloudProviderError("no region"))
+        router = routed(*clouds)
+        first, second = router.shares()
+        disputed = make_node(provider_id="a://1")
+        assert "claimed by" in second.node_owner(disputed).problem
+        del clouds[0].initialize
+        assert router.initialize_one("a", None, current().event())
+        assert "claimed by" in first.node_owner(disputed).problem
+        assert second.node_owner(disputed).problem == ""
+
     def test_a_fresh_node_is_the_defaults_to_initialise_and_nobodys_to_delete(self, clouds):
         first, second = routed(*clouds).shares()
         fresh = make_node(provider_id=None)
@@ -338,6 +364,24 @@ def test_every_provider_is_initialised_although_others_fail(clouds, caplog):
     assert (router.down, b.initialized) == (("a",), True)
     assert "provider a could not be initialised: unexpected RuntimeError" in caplog.text
     assert "secret-canary" not in caplog.text
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "beside another"])
+def test_a_provider_that_cannot_be_fenced_is_not_used(clouds, count):
+    def refuse(may_write):
+        raise RuntimeError
+
+    a, b = clouds
+    a.fence_writes, b.fence_writes = refuse, [].append
+    router = Router(clouds[:count])
+    router.fence_writes(lambda: True)
+    with contextlib.nullcontext() if count > 1 else pytest.raises(RuntimeError):
+        router.initialize(None, current().event())
+    assert (a.initialized, b.initialized) == (False, count > 1)
+    if count > 1:
+        assert router.down == ("a",)
+        with pytest.raises(CloudProviderError, match="provider a is not initialised"):
+            router.load_balancer().ensure_load_balancer("c", make_service(), ())
 
 
 def test_the_only_provider_that_fails_is_an_error(clouds):
@@ -411,7 +455,7 @@ def _named(nodes, name):
     [None, CloudProviderError("down"), KeyError("x"), SystemExit(1)],
     ids=["well", "fails", "crashes", "exits"],
 )
-def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
+def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken, caplog):
     a, b = clouds
     for cloud in clouds:
         cloud.surveys = True
@@ -425,6 +469,7 @@ def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken):
     survey = balancers.survey("c", services[:1])
     assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
     assert set(survey.orphans) == {"uid-of-b"}
+    assert ("provider a could not survey load balancers" in caplog.text) == bool(broken)
 
 
 def test_a_load_balancer_is_no_orphan_while_its_service_seems_to_be_anothers(clouds):

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from cloudprovider.errors import CloudProviderError, InstanceNotFound, RetryLater
+from cloudprovider.owners import PROVIDER_LABEL
 from cloudprovider.testing.builders import make_addresses
 from cloudprovider.testing.faults import Fault
 
@@ -309,6 +310,39 @@ def test_a_node_deleted_meanwhile_is_forgotten_and_its_namesake_initialised(play
         world.wait(30)
         assert taints(world.node()) == []
         assert world.reasons("node-1") == ["Synced"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"spec": {"providerID": "other://x"}}, id="it is another cloud's instance"),
+        pytest.param({"metadata": {"labels": {PROVIDER_LABEL: "other"}}}, id="it is labelled"),
+    ],
+)
+def test_a_node_that_turns_out_to_be_anothers_while_it_is_written_stays_tainted(play, change):
+    """It was asked for by name: what the cloud said is about a namesake."""
+
+    def scene(world):
+        world.cloud.add_instance("node-1", addresses=ADDRESSES)
+        handle, changed = world.server.handle, []
+
+        def handle_late(request):
+            write = request.proc == "manager" and request.method == "PATCH"
+            if write and "/nodes/" in request.path and not changed:
+                changed.append(True)
+                world.patch_node(change)
+            return handle(request)
+
+        world.server.handle = handle_late
+        world.start("node")
+        world.add_node(taints=[TAINT])
+        world.wait(60)
+        assert changed
+        assert taints(world.node()) == [TAINT]
+        assert not set(LABELS) & set(world.node().metadata.labels or {})
+        assert world.reasons("node-1") == []
 
     play(scene)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cloudprovider.owners import PROVIDER_LABEL
+from cloudprovider.router import NONE, Router
 from cloudprovider.testing.fake import FakeCloud
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -32,6 +33,55 @@ def test_a_claimed_class_is_served_and_cleaned_up(play):
         world.wait(2)
         assert world.services() == []
         assert world.cloud.balancers == {}
+
+    play(scene)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(1)], ids=["raises", "exits"])
+def test_a_provider_that_cannot_say_its_classes_loses_no_load_balancer(play, error):
+    def scene(world):
+        def broken():
+            raise error
+
+        world.cloud.classes = ("example.com/fake",)
+        world.start("service")
+        world.add_service(load_balancer_class="example.com/fake")
+        world.wait(2)
+        world.cloud.load_balancer_classes = broken
+        world.add_node()
+        world.wait(10)
+        assert len(world.cloud.balancers) == 1
+        assert world.service().metadata.finalizers == (FINALIZER,)
+        del world.cloud.load_balancer_classes
+        world.delete_service()
+        world.wait(400)
+        assert world.services() == []
+        assert world.cloud.balancers == {}
+
+    play(scene)
+
+
+def test_a_mark_that_somebody_takes_away_takes_no_load_balancer_with_it(play):
+    """No provider takes Services that say nothing, so the mark alone says whose it is."""
+
+    def scene(world):
+        cloud = FakeCloud(concurrency=world.hub)
+        cloud.claims_service = lambda service: "fake-id" in (service.metadata.labels or {})
+        world.cloud = Router([cloud], default_load_balancer=NONE, concurrency=world.hub)
+        world.add_service(labels={"fake-id": "lb-1"}, finalizers=[FINALIZER])
+        world.user.patch(
+            *_status("web"), namespace="default", subresource="status", patch_type="merge"
+        )
+        world.start("service", settle=10)
+        assert len(cloud.balancers) == 1
+        world.patch_service({"metadata": {"labels": {"fake-id": None}}})
+        world.wait(30)
+        assert len(cloud.balancers) == 1
+        assert world.service().metadata.finalizers == (FINALIZER,)
+        world.delete_service()
+        world.wait(10)
+        assert world.services() == []
+        assert cloud.balancers == {}
 
     play(scene)
 
@@ -125,5 +175,23 @@ def test_a_name_that_cannot_be_a_label_is_not_recorded(play):
         world.delete_service()
         world.wait(2)
         assert world.services() == []
+
+    play(scene)
+
+
+def test_nothing_of_another_providers_service_is_deleted_when_it_vanishes(play):
+    """Somebody took its finalizer away by hand: the record still says whose it is."""
+
+    def scene(world):
+        world.add_service(labels={PROVIDER_LABEL: "gone"}, finalizers=[FINALIZER])
+        world.user.patch(
+            *_status("web"), namespace="default", subresource="status", patch_type="merge"
+        )
+        world.start("service", settle=0.2)  # before its first pass
+        world.patch_service({"metadata": {"finalizers": None}})
+        world.delete_service()
+        world.wait(30)
+        assert world.services() == []
+        assert world.cloud.calls == []
 
     play(scene)

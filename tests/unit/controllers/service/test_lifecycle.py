@@ -1,5 +1,9 @@
 """A Service from its creation to its end, on the embedded API server and the fake cloud."""
 
+import msgspec
+
+from cloudprovider.models import ServiceStatus
+
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
 
@@ -264,6 +268,28 @@ def test_a_status_cleared_by_somebody_comes_back_without_a_cloud_call(play):
         world.wait(3)
         assert world.service().status == before
         assert world.cloud.calls == []
+
+    play(scene)
+
+
+def test_a_cache_that_has_not_seen_our_status_yet_costs_no_second_one(play):
+    def scene(world):
+        world.add_node()
+        manager = world.start("service")
+        world.add_service()
+        world.wait(1)
+        now = world.service()
+        late = msgspec.structs.replace(
+            now,
+            metadata=msgspec.structs.replace(now.metadata, resource_version="1"),
+            status=ServiceStatus(),
+        )
+        told = world.reasons("web")
+        world.forget()
+        manager.context.informers.services.put(late)
+        world.wait(10)
+        assert world.requests(writes=True) == []
+        assert world.reasons("web") == told
 
     play(scene)
 

@@ -1,5 +1,6 @@
 """A manager with two providers: who gets what, and what one cloud's failure costs the other."""
 
+import msgspec
 import pytest
 
 from cloudprovider.errors import CloudProviderError
@@ -502,6 +503,43 @@ class TestRoutes:
             clouds.wait(120)
             assert [r.destination_cidr for r in clouds.fake.route_table] == ["10.244.1.0/24"]
             assert routed(clouds) == {"10.244.0.0/24"}
+
+        play(scene)
+
+
+class TestSurveys:
+    """What somebody changed in one cloud is mended, whatever the other answers."""
+
+    @pytest.mark.parametrize("order", ["alicloud,fake", "fake,alicloud"])
+    @pytest.mark.parametrize("trouble", ["fails", "hangs", "is down"])
+    def test_what_was_changed_in_one_cloud_is_mended_whatever_the_other_does(
+        self, play, order, trouble
+    ):
+        def scene(clouds):
+            clouds.join_alicloud("ali")
+            clouds.fake.surveys = True
+            if trouble == "fails":
+                clouds.fake.fail("survey", RuntimeError("x"))
+            elif trouble == "hangs":
+                clouds.fake.latency["survey"] = 100.0
+            else:
+                clouds.fake.initialize = fail
+            before = set(clouds.core.state.load_balancers)
+            clouds.start(order)
+            clouds.expose("web", wanted="alibabacloud.com/clb")
+            clouds.wait(400)
+            state = clouds.core.state
+            [made] = set(state.load_balancers) - before
+            [listener] = state.load_balancers[made].listeners
+            with clouds.core.lock:
+                found = state.listeners[listener]
+                state.listeners[listener] = msgspec.structs.replace(found, status="stopped")
+            clouds.wait(900)
+            assert state.listeners[listener].status == "running"
+            assert clouds.who_has() == {"alicloud": 1, "fake": 0}
+
+        def fail(*_):
+            raise CloudProviderError("no region")
 
         play(scene)
 

@@ -136,9 +136,9 @@ def one_series(
         if count > processes
     ]
     for name, parts in (due or {}).items():
-        messages = sorted(set(said[name]))
-        if len(messages) != 1 or not all(part in messages[0] for part in parts):
-            found.append(f"O12: the one Warning with {list(parts)} is {messages}")
+        fitting = {text for text in said[name] if all(part in text for part in parts)}
+        if len(fitting) != 1:
+            found.append(f"O12: {name}: {len(fitting)} Warnings with {list(parts)}: {said[name]}")
     return found
 
 

@@ -193,6 +193,8 @@ def _as_asked(service: Service, balancer: Balancer | None, backends: frozenset[s
     addresses = [ingress.ip for ingress in service.status.load_balancer.ingress or ()]
     if addresses != [balancer.address]:
         found.append(f"O7: status of {service.key} is {addresses}, not {balancer.address}")
+    if FINALIZER not in (service.metadata.finalizers or ()):
+        found.append(f"O7: {service.key} has no finalizer")
     return found
 
 

@@ -36,6 +36,7 @@ class _Listing:
     by_owner: Mapping[str, tuple[LoadBalancer, ...]]
     ids: tuple[str, ...]
     pages: int
+    began: int  #: the point at which the list was asked for
 
 
 class Inventory:
@@ -86,17 +87,22 @@ class Inventory:
             )
             return tuple(b for b in alone if b.id not in self._gone)
         listing = self._reads.read(_LISTING, self._list, look)
-        serial = self._reads.serial_of(_LISTING)
         found = [b for b in listing.by_owner.get(name, ()) if b.id not in self._gone]
-        return tuple(
-            self.by_id(b.id, look) if self._changed.get(b.id, 0) >= serial else b for b in found
-        )
+        return tuple(self.by_id(b.id, look) if self._is_outdated(b, listing) else b for b in found)
 
     def all(self, look: Look) -> dict[str, LoadBalancer]:
-        """Every load balancer with this cluster's tag, by id: one call for each hundred."""
+        """The load balancers with this cluster's tag, by id: one call for each hundred.
+
+        But those that we wrote to since the list was read: it says what they were before.
+        """
         listing = self._reads.read(_LISTING, self._list, look)
         found = (b for balancers in listing.by_owner.values() for b in balancers)
-        return {b.id: b for b in found if b.id not in self._gone}
+        return {
+            b.id: b for b in found if b.id not in self._gone and not self._is_outdated(b, listing)
+        }
+
+    def _is_outdated(self, balancer: LoadBalancer, listing: _Listing) -> bool:
+        return self._changed.get(balancer.id, 0) >= listing.began
 
     def _asks_alone(self, look: Look) -> bool:
         if self._reads.peek(_LISTING, look):
@@ -111,6 +117,7 @@ class Inventory:
             return True
 
     def _list(self) -> _Listing:
+        began, _ = self._reads.begin()
         found, pages = self._api.describe_load_balancers(tags={names.TAG_CLUSTER: self._cluster_id})
         by_owner: dict[str, tuple[LoadBalancer, ...]] = {}
         for balancer in found:
@@ -118,7 +125,7 @@ class Inventory:
             by_owner[owner] = (*by_owner.get(owner, ()), balancer)
         with self._lock:
             self._pages = pages
-        return _Listing(by_owner, tuple(balancer.id for balancer in found), pages)
+        return _Listing(by_owner, tuple(balancer.id for balancer in found), pages, began)
 
     def by_id(self, balancer_id: str, look: Look, *, users: bool = False) -> LoadBalancer:
         """One by its id.

@@ -114,7 +114,7 @@ class ClbLoadBalancer(LoadBalancer):
     ) -> LoadBalancerStatus:
         with self._memory.of(service.metadata.uid) as remembered:
             subject = self._subject(service, remembered)
-            _leave_to_others(subject.values)
+            _leave_to_others(subject)
             self._note(subject, nodes)
             desired = desired_state(service, nodes, subject.values, self._config)
             balancer_id, address = self._reconciler.ensure(subject, desired)
@@ -129,7 +129,7 @@ class ClbLoadBalancer(LoadBalancer):
     ) -> None:
         with self._memory.of(service.metadata.uid) as remembered:
             subject = self._subject(service, remembered)
-            _leave_to_others(subject.values)
+            _leave_to_others(subject)
             groups = desired_groups(service, nodes, subject.values, self._config)
             self._reconciler.update(subject, groups)
 
@@ -219,6 +219,6 @@ class ClbLoadBalancer(LoadBalancer):
         return [eip.ip_address for eip in found]
 
 
-def _leave_to_others(values: Values) -> None:
-    if keys.CLASS in values or keys.TUNNEL_TYPE in values:
+def _leave_to_others(subject: Subject) -> None:
+    if subject.is_others:
         raise ImplementedElsewhere

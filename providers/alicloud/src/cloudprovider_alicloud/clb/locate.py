@@ -36,6 +36,11 @@ class Subject:
     remembered: Remembered
 
     @property
+    def is_others(self) -> bool:
+        """Whether its annotations say that another controller looks after it."""
+        return keys.CLASS in self.values or keys.TUNNEL_TYPE in self.values
+
+    @property
     def recorded_ids(self) -> list[str]:
         """Ids that were written to the Service or are remembered, the surest first."""
         label = (self.service.metadata.labels or {}).get(names.LABEL_ID, "")

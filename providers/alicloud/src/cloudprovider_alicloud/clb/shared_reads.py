@@ -108,12 +108,6 @@ class SharedReads:
                 if self._reading:
                     self._dropped[key] = self._serial
 
-    def serial_of(self, key: Hashable) -> int:
-        """When the read of the kept answer for ``key`` began; 0 without one."""
-        with self._changed:
-            entry = self._entries.get(key)
-            return entry.serial if entry else 0
-
     def _serves(self, entry: _Entry | None, look: Look) -> bool:
         if entry is None:
             return False

@@ -8,10 +8,16 @@ by a pass. Source: ``spec/ccm-core.md`` 6.2 #17, #35.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
-from cloudprovider.errors import InvalidConfiguration, ResourceNotFound
+from cloudprovider.errors import (
+    CloudProviderError,
+    InvalidConfiguration,
+    ResourceNotFound,
+    Throttled,
+)
 from cloudprovider.interface import Survey
 from cloudprovider.models import Service
 from cloudprovider.toolkit.plan import Plan
@@ -25,6 +31,8 @@ from cloudprovider_alicloud.clb.inventory import Inventory
 from cloudprovider_alicloud.clb.locate import Subject
 from cloudprovider_alicloud.clb.shared_reads import Look
 from cloudprovider_alicloud.config import DEFAULT_CLUSTER_ID, AlicloudConfig
+
+_log = logging.getLogger(__name__)
 
 #: Members take a call for each Service; so many looks read those of all.
 MEMBER_ROUNDS = 12
@@ -63,24 +71,37 @@ class Surveyor:
         listed = self._inventory.all(look)
         drifted = {}
         for service in services:
-            wanting = service.spec.type == "LoadBalancer"
-            if not wanting or service.metadata.deletion_timestamp is not None:
-                continue
-            subject = self._subject_of(service)
-            if subject.remembered.listed and subject.remembered.balancer_id:
-                found = next(self._differences(subject, listed, look), "")
+            try:
+                found = self._difference(service, listed, look)
+            except Throttled:
+                raise  # further questions would only make it worse
+            except CloudProviderError as error:  # concerns this one alone (R6)
+                _log.warning("load balancer of %s could not be surveyed: %s", service.key, error)
+            else:
                 if found:
                     drifted[service.metadata.uid] = found
         return Survey(drifted, self._orphans(services, listed))
 
     # -- drift -----------------------------------------------------------------------------
 
+    def _difference(self, service: Service, listed: dict[str, LoadBalancer], look: Look) -> str:
+        """The first difference, in words; empty if there is none or nothing to compare with."""
+        wanting = service.spec.type == "LoadBalancer"
+        if not wanting or service.metadata.deletion_timestamp is not None:
+            return ""
+        subject = self._subject_of(service)
+        remembered = subject.remembered
+        if subject.is_others or not (remembered.listed and remembered.balancer_id):
+            return ""
+        return next(self._differences(subject, listed, look), "")
+
     def _differences(
         self, subject: Subject, listed: dict[str, LoadBalancer], look: Look
     ) -> Iterator[str]:
         balancer_id = subject.remembered.balancer_id
         balancer = listed.get(balancer_id)
-        if balancer is None and subject.values[keys.ID]:
+        # Not in the list: a user's own, or written to since. Only a not-found by id is absence.
+        if balancer is None:
             balancer = self._by_id(balancer_id, look)
         if balancer is None:
             yield f"load balancer {balancer_id} is not there any more"

@@ -131,6 +131,25 @@ def test_a_later_hint_prolongs_the_pause(world):
     run(world, main, Rate(per_second=40.0, burst=40.0))
 
 
+def test_who_waits_already_waits_for_the_end_of_a_pause_that_is_prolonged(world):
+    gone: list[float] = []
+
+    def main(budget):
+        def call() -> None:
+            budget.acquire(60.0)
+            gone.append(world.monotonic())
+
+        budget.throttled(1.0)
+        threads = [world.start_thread(call, name=str(n)) for n in range(3)]
+        world.sleep(0.5)
+        budget.throttled(9.5)
+        for thread in threads:
+            thread.join()
+        assert gone == [pytest.approx(10.0 + n / 20.0) for n in range(3)]
+
+    run(world, main, Rate(per_second=40.0, burst=40.0, recover=0.0))
+
+
 def test_budgets_are_kept_apart_by_key(world):
     def main():
         budgets = Budgets(concurrency=world)
