@@ -20,6 +20,8 @@ from cloudprovider.testing.harness.boundary import WRITE_KINDS, Injection, injec
 ALL_KINDS = (*WRITE_KINDS, *KINDS)
 #: Scenarios at whose every boundary the kinds of the boundary are tried with each change.
 EVERY_BOUNDARY = (1, 2, 4, 5, 17, 19, 21)
+#: The kinds that are tried there at a part of the boundaries only: a client's retries absorb most.
+ABSORBED, PART = ("error", "throttle"), 3
 #: Of the other pairs of a scenario and a kind, how many points are tried with each change; of the
 #: cheapest scenario more. Which ones, the seed says: FAULT_SEED, so that they can rotate.
 POINTS = {1: 4}
@@ -56,10 +58,12 @@ def plans(number, kind):
 def chosen(number, kind):
     """The plans that are run with each change."""
     found = plans(number, kind)
+    drawn = random.Random(f"{SEED} {number} {kind}")
+    if number in EVERY_BOUNDARY and kind in ABSORBED:
+        return found[drawn.randrange(PART) :: PART]
     if number in EVERY_BOUNDARY and kind in WRITE_KINDS:
         return found
     few = POINTS.get(number, 1) if kind in KINDS else 2
-    drawn = random.Random(f"{SEED} {number} {kind}")
     return sorted(drawn.sample(found, min(few, len(found))), key=lambda plan: plan.at)
 
 

@@ -14,6 +14,7 @@ import defects_of_clusters as clusters
 import pytest
 
 from cloudprovider.errors import CloudProviderError, ResourceNotFound
+from cloudprovider.interface import LoadBalancer
 from cloudprovider_alicloud.api.slb import SlbApi
 from cloudprovider_alicloud.clb import diff, names
 from cloudprovider_alicloud.clb.inventory import Inventory
@@ -163,7 +164,8 @@ def node_changes_ignored(patch):
 
 
 def ports_not_compared(patch):
-    """A change of ports is no reason to look at a Service."""
+    """A change of ports is no reason to look at a Service, nor does a survey notice it."""
+    patch.setattr(ClbLoadBalancer, "survey", LoadBalancer.survey)
     patch_everywhere(patch, "needs_update", lambda old, new, *_: _type(old) != _type(new))
 
 

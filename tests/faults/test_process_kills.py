@@ -9,7 +9,7 @@ import pytest
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 #: Runs are dealt out to this many tests, so that they can run side by side.
-SHARES, RUNS = 4, 3
+SHARES, RUNS = 3, 2
 #: Seconds: longer than calls take and shorter than a test wants to wait; by hand it is 30.
 FREEZE = 2.0
 
