@@ -1,9 +1,9 @@
 """The real manager, killed by SIGKILL at any call it makes, converges when started again.
 
-The calls of scenario 1 over HTTP are recorded first; then, for each of them, there is a run in which
-the process dies before it took effect, and one in which it dies after. Each run ends with nothing
-left in the cloud, and proves that its kill happened. Half of them run with each change, which half
-FAULT_SEED says; on virtual time all do (``test_enumeration.py``).
+The calls of scenario 1 over HTTP are recorded first; then, for each of them, there is a run in
+which the process dies before it took effect, and one in which it dies after. Each run ends with
+nothing left in the cloud, and proves that its kill happened. Half of them run with each change,
+FAULT_SEED says which; on virtual time all do (``test_enumeration.py``).
 """
 
 import os
