@@ -154,7 +154,7 @@ def expired(server, token):
         return issue("kube-system", account["name"], account["uid"], -60, claims["aud"])
     claims |= {key: claims[key] - 3600 for key in ("exp", "iat", "nbf")}
     signed = f"{head}.{encoded(json.dumps(claims).encode())}"
-    pem = (server._plane._folder / "sa.key").read_bytes()
+    pem = (server.plane._folder / "sa.key").read_bytes()
     key = serialization.load_pem_private_key(pem, None)
     signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{encoded(signature)}"
