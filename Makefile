@@ -17,7 +17,7 @@ demo: $(STAMP) ## play the main job on the sandbox
 	$(BIN)/cloud-sandbox demo --cloud-provider=alicloud
 
 test: $(STAMP) check ## everything
-	$(BIN)/python -m pytest -n $(WAITING_WORKERS) -m "e2e or contract or faults or packaging" tests
+	$(BIN)/python -m pytest -n $(WAITING_WORKERS) --dist worksteal -m "e2e or contract or faults or packaging" tests
 
 faults: $(STAMP) ## every fault at every point of every scenario: an hour of CPU
 	$(BIN)/python -m benchmarks.campaign --processes $(WORKERS)
