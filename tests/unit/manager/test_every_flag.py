@@ -222,8 +222,6 @@ def check(row, known, flag):
 @pytest.mark.parametrize("row", MANAGER_ROWS, ids=by_name)
 def test_a_flag_of_another_manager_is_known_and_does_what_the_table_says(row):
     flag = BY_SPELLING.get(row.name)
-    if flag is None and row.does is PORT:
-        pytest.skip("the port's own options do not declare it yet")
     assert flag is not None
     if row.does is not PORT:
         assert flag.status is row.does

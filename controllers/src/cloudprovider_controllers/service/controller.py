@@ -97,12 +97,9 @@ class ServiceController:
         self._events = ServiceEvents(self._recorder, concurrency)
         self._metrics = ServiceMetrics(context.registry)
         client = context.client_builder.client(COMPONENT)
+        may_end = write_guard(context)
         self._api = ServiceApi(
-            client,
-            may_begin=check,
-            may_end=write_guard(context),
-            concurrency=concurrency,
-            ours=self._ours,
+            client, may_begin=check, may_end=may_end, concurrency=concurrency, ours=self._ours
         )
         self._sync = Syncer(
             cluster_name=context.cluster_name,

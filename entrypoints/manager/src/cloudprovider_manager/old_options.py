@@ -15,8 +15,6 @@ from cloudprovider_manager.values import ADDRESS, BOOL, LIST, PATH, TEXT, choice
 
 _OLD: Final = "Flags of older manifests"
 
-#: The note of a flag whose function is planned.
-LATER = "this version does not run it yet"
 #: Locks of older client libraries: all stand for a Lease now.
 OLD_LOCKS = ("endpoints", "configmaps", "endpointsleases", "configmapsleases")
 
