@@ -37,10 +37,12 @@ class GoManager:
         return line in self._log.read_text().splitlines()
 
     def end(self, number=signal.SIGTERM):
+        """End it by a signal alone: it no longer catches one once its standard input has ended."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        code = self.process.wait(20)
         self.process.stdin.close()
-        return self.process.wait(20)
+        return code
 
 
 @pytest.fixture

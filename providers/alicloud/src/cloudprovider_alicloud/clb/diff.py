@@ -37,6 +37,8 @@ class Change:
     problems: tuple[CloudProviderError, ...] = ()
     #: Ids of the wanted groups that exist, by name; of several with one name, the one that stays.
     group_ids: dict[str, str] = dataclasses.field(default_factory=dict)
+    #: Ids of groups that are not wanted, but stay: something of others is in them or uses them.
+    left: tuple[str, ...] = ()
 
 
 def diff(desired: Desired, observed: Observed, *, batch: int) -> Change:
@@ -128,6 +130,7 @@ class _Diff:
         self._wanted = {(item.protocol, item.port): item for item in desired.listeners}
         self._found = {(item.protocol, item.port): item for item in observed.listeners}
         self._group_ids: dict[str, str] = {}
+        self._left: list[str] = []
 
     def run(self) -> Change:
         self._balancer()
@@ -137,7 +140,9 @@ class _Diff:
             for listener in self._desired.listeners:
                 self._listener(listener)
         self._delete_groups()
-        return Change(Plan(self._actions), tuple(self._problems), self._group_ids)
+        return Change(
+            Plan(self._actions), tuple(self._problems), self._group_ids, tuple(self._left)
+        )
 
     def _add(
         self,
@@ -217,10 +222,12 @@ class _Diff:
                 continue
             users = self._remaining_users(group.id)
             foreign = [b for b in group.backends if not _is_ours(b, self._desired.owner)]
+            if users or foreign:
+                self._left.append(group.id)
             if users:
                 self._problems.append(_in_use(group, users[0]))
             elif foreign:
-                self._leave_group(group)
+                self._take_ours_from(group)
             else:
                 self._add(
                     f"group {group.name} {group.id} delete",
@@ -246,7 +253,7 @@ class _Diff:
             return self._is_ours(listener)
         return self._may_change(listener)
 
-    def _leave_group(self, group: slb.ServerGroup) -> None:
+    def _take_ours_from(self, group: slb.ServerGroup) -> None:
         """Members of other owners are in there: only ours go."""
         ours = tuple(b for b in group.backends if _is_ours(b, self._desired.owner))
         if ours:

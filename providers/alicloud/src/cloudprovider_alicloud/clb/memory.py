@@ -58,7 +58,8 @@ class Remembered:
     recorded_id: str = ""  #: the id that was written to the Service
     dead_id: str = ""  #: the last one that is authentically gone: generation of the client token
     kept: tuple[KeptGroup, ...] = ()  #: groups that are ours there
-    listed: bool = False  #: whether ``kept`` names all of them
+    left: tuple[str, ...] = ()  #: ids of unwanted ones that stay for what others have in them
+    listed: bool = False  #: whether ``kept`` and ``left`` name all of them
     listed_at: float | None = None  #: since when that is believed
     members_at: float | None = None  #: when their members were last known; None = they are not
     create_unknown_at: float | None = None  #: when a create call ended without a clear answer

@@ -87,25 +87,26 @@ class Observer:
         Once this process has read the list of groups, only its own writes add groups of ours; so
         the ids that it remembers suffice while every wanted name is among them. But for an hour
         only: a call of the leader before us may have been on its way for long. Members are always
-        read anew.
+        read anew, also of groups that stayed for those of others: once empty, they go.
         """
         remembered = subject.remembered
         now = self._concurrency.monotonic()
         if remembered.listed_at is None:
             remembered.listed_at = now
         believed = remembered.listed and now < remembered.listed_at + BELIEVED
-        known = {group.name: group.id for group in remembered.kept}
+        kept, left = remembered.kept, remembered.left
         if remembered.balancer_id != balancer_id:
-            known = {}
-        if believed and known.keys() >= set(group_names):
-            found = self._members(known.values(), look)
+            kept, left = (), ()
+        known = dict.fromkeys((*(group.id for group in kept), *left))
+        if believed and {group.name for group in kept} >= set(group_names):
+            found = self._members(known, look)
             if len(found) == len(known):
                 return found
             remembered.doubt()
         listed = self._inventory.groups(balancer_id, self._inventory.fresh(look))
         remembered.listed_at = now
         ids = [group.id for group in listed if _is_ours(group.name, subject.owner)]
-        ids += known.values()
+        ids += known
         ids += [
             listener.group_id
             for listener in listeners

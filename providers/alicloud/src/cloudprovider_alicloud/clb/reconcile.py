@@ -90,6 +90,7 @@ class Reconciler:
                 break
             self._look_away(subject, executor)  # done after all, or gone: look again, once
         self._remember(subject, desired, executor, observed, outcome)
+        subject.remembered.left = change.left
         errors = (*outcome.failed.values(), *change.problems)
         if errors:
             raise combine(errors)
@@ -236,6 +237,7 @@ class Reconciler:
     ) -> None:
         """Write, and remember the members; what fails leaves doubt."""
         keep_weights = subject.values[keys.IGNORE_WEIGHT_UPDATE]
+        there = [group for group in there if group.id not in subject.remembered.left]
         plan = diff_groups(groups, there, owner=subject.owner, keep_weights=keep_weights)
         executor = Executor(
             self._api,
