@@ -53,7 +53,8 @@ class Cluster:
         self.instances[name] = instance
 
     def register(self, name, provider_id):
-        """A kubelet makes its Node."""
+        """A kubelet makes its Node. Labels that people gave it before are lost."""
+        self.excluded -= {name}
         self.client.create(
             NODES,
             {

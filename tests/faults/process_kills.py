@@ -97,10 +97,6 @@ class SeededProcessWorld(ProcessWorld):
             case "type":
                 self.edit({"type": self.chance.choice(("ClusterIP", "LoadBalancer"))})
 
-    def leave(self, name):
-        self.excluded -= {name}
-        super().leave(name)
-
     def _strike(self, what=None):
         time.sleep(self.chance.uniform(0, 0.6))
         what = what or self.chance.choice(("kill", "kill", "restart", "freeze", "expire"))

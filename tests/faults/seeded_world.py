@@ -297,7 +297,6 @@ class SeededWorld(World):
     def add_node(self, name):
         """It joins, and kube-controller-manager gives it a range."""
         self.stopped -= {name}
-        self.excluded -= {name}
         self.join(name)
         free = set(range(1, 100)) - set(self.ranges.values())
         self.ranges[name] = number = min(free)
@@ -321,7 +320,6 @@ class SeededWorld(World):
     def _forget(self, name):
         self.ranges.pop(name)
         self.stopped -= {name}
-        self.excluded -= {name}
 
     def stop_node(self, name):
         self.stop(name)
