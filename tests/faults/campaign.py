@@ -18,13 +18,12 @@ from cloudprovider.testing.harness.boundary import WRITE_KINDS, Injection, injec
 
 #: Every kind, those of the boundary first.
 ALL_KINDS = (*WRITE_KINDS, *KINDS)
-#: Scenarios at whose every boundary the kinds of the boundary are tried with each change.
-EVERY_BOUNDARY = (1, 2, 4, 5, 17, 19, 21)
-#: The kinds that are tried there at a part of the boundaries only: a client's retries absorb most.
-ABSORBED, PART = ("error", "throttle"), 3
-#: Of the other pairs of a scenario and a kind, how many points are tried with each change; of the
-#: cheapest scenario more. Which ones, the seed says: FAULT_SEED, so that they can rotate.
-POINTS = {1: 4}
+#: With each change the kinds of the boundary are tried at every n-th boundary of these scenarios,
+#: and at one of every other.
+EVERY_NTH = {1: 1, 2: 8, 4: 8, 5: 8, 17: 8, 19: 8, 21: 8}
+#: Every other kind is tried at so many points of the cheapest scenario, and at one of every second
+#: of the others. Which ones, the seed says: FAULT_SEED, so that they can rotate.
+CHEAPEST, POINTS = 1, 4
 SEED = os.environ.get("FAULT_SEED", "0")
 
 
@@ -59,12 +58,18 @@ def chosen(number, kind):
     """The plans that are run with each change."""
     found = plans(number, kind)
     drawn = random.Random(f"{SEED} {number} {kind}")
-    if number in EVERY_BOUNDARY and kind in ABSORBED:
-        return found[drawn.randrange(PART) :: PART]
-    if number in EVERY_BOUNDARY and kind in WRITE_KINDS:
-        return found
-    few = POINTS.get(number, 1) if kind in KINDS else 2
+    if kind not in KINDS and number in EVERY_NTH:
+        return found[drawn.randrange(EVERY_NTH[number]) :: EVERY_NTH[number]]
+    few = _few(number, kind) if kind in KINDS else 1
     return sorted(drawn.sample(found, min(few, len(found))), key=lambda plan: plan.at)
+
+
+def _few(number, kind):
+    """At how many points of a scenario a kind of :data:`KINDS` is tried with each change."""
+    if number == CHEAPEST:
+        return POINTS
+    others = [other for other in scenarios.ALL if other != CHEAPEST]
+    return int(number in random.Random(f"{SEED} {kind}").sample(others, len(others) // 2))
 
 
 def pruned(records):
