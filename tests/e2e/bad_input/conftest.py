@@ -50,7 +50,7 @@ class Process:
 
     def refused(self):
         """Wait until it gave up; its errors."""
-        assert self.popen.wait(20) == 1, self.text()
+        assert self.popen.wait(50) == 1, self.text()
         assert "Traceback" not in self.text()
         return self.errors()
 
