@@ -54,6 +54,8 @@ class Owner:
     problem: str = ""
     #: Whether the record belongs on a Service even where nothing else is written.
     record: bool = False
+    #: Providers that failed to say whether it is theirs: it may be (R8).
+    silent: tuple[str, ...] = ()
 
 
 NOBODY = Owner()
@@ -92,7 +94,9 @@ def node_owner(node: Node, providers: Sequence[Claimant], *, default: str = "") 
     """
     named = recorded(node)
     names = [provider.provider_name() for provider in providers]
-    claiming = _claiming(providers, lambda provider: provider.claims_node(node))
+    answers = {item.provider_name(): _answer(item, _claims(node)) for item in providers}
+    claiming = [name for name, claimed in answers.items() if claimed]
+    silent = tuple(name for name, claimed in answers.items() if claimed is None)
     if named and named not in names:
         return NOBODY
     if named in claiming:
@@ -101,6 +105,8 @@ def node_owner(node: Node, providers: Sequence[Claimant], *, default: str = "") 
     if named:
         if not provider_id:
             return Owner(named)
+        if named in silent:
+            return Owner(silent=silent)
         return Owner(
             problem=f"label {PROVIDER_LABEL} names provider {named}, which does not recognise "
             f"providerID {provider_id!r}; accepted: the provider whose instance it is, or no label"
@@ -112,7 +118,11 @@ def node_owner(node: Node, providers: Sequence[Claimant], *, default: str = "") 
         )
     if claiming:
         return Owner(claiming[0], proven=True)
-    return NOBODY if provider_id else Owner(default)
+    return Owner("" if provider_id else default, silent=silent)
+
+
+def _claims(node: Node) -> Callable[[Claimant], bool]:
+    return lambda provider: bool(provider.claims_node(node))
 
 
 def service_owner(service: Service, providers: Sequence[Claimant], *, default: str = "") -> Owner:

@@ -99,7 +99,10 @@ class RoutedLoadBalancers(LoadBalancer):
         part = self._router.balancers_of(name) if name else None
         if part is None:
             return False  # it has no backends here
-        old, new = self.backends(name, old), self.backends(name, new)
+        try:
+            old, new = self.backends(name, old), self.backends(name, new)
+        except CloudProviderError:
+            return True  # the pass that follows tells why
         last = self._last.get(name)
         if type(part).backend_nodes_changed is not LoadBalancer.backend_nodes_changed:
             return part.backend_nodes_changed(service, old, new)
@@ -110,7 +113,13 @@ class RoutedLoadBalancers(LoadBalancer):
         return last.changed
 
     def backends(self, name: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
-        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple."""
+        """Those of ``nodes`` that are provider ``name``'s; computed once for the same tuple.
+
+        Raises:
+            CloudProviderError: it cannot say so of one. Without it, a load balancer would lose
+                backends that are its provider's (R8).
+
+        """
         if not name:
             return ()
         with self._lock:
@@ -118,7 +127,7 @@ class RoutedLoadBalancers(LoadBalancer):
         for given, own in known:
             if given is nodes:
                 return own
-        own = tuple(node for node in nodes if self._router.node_owner(node).name == name)
+        own = tuple(node for node in nodes if self._is_of(name, node))
         for _, before in known:
             if before == own:
                 own = before  # the same object, so that nothing is compared twice
@@ -174,6 +183,15 @@ class RoutedLoadBalancers(LoadBalancer):
                 self._freed.notify_all()
 
     # -- inside ----------------------------------------------------------------------------
+
+    def _is_of(self, name: str, node: Node) -> bool:
+        owner = self._router.node_owner(node)
+        if name in owner.silent:
+            raise CloudProviderError(
+                f"provider {name} cannot tell whether node {node.metadata.name} is its own; the "
+                "backends stay as they are"
+            )
+        return owner.name == name
 
     def _owner(self, cluster_name: str, service: Service) -> str:
         return self._settle(cluster_name, service, self._router.service_owner(service))

@@ -189,7 +189,10 @@ class Router(Interface):
     def own_nodes(self, service: Service, nodes: Sequence[Node]) -> Sequence[Node]:
         if len(self._list) == 1:
             return nodes
-        return self._balancers.backends(self.service_owner(service).name, nodes)
+        try:
+            return self._balancers.backends(self.service_owner(service).name, nodes)
+        except CloudProviderError:
+            return nodes  # nobody knows; the call that is made for them says why
 
     def settle_service_owner(self, cluster_name: str, service: Service) -> str:
         owner = self.service_owner(service)

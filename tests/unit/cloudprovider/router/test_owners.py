@@ -171,6 +171,9 @@ def test_a_provider_that_fails_to_answer_has_claimed_nothing(caplog):
     assert node_owner(node, (broken, A), default="broken").name == "a"
     service = make_service(load_balancer_class="x/a")
     assert service_owner(service, (broken, A), default="broken").name == "a"
+    for fields in ({}, {"labels": labelled("broken")}):
+        nobodys = node_owner(make_node(provider_id="c://1", **fields), (broken, A), default="a")
+        assert nobodys == Owner(silent=("broken",))
     assert "provider broken cannot tell" in caplog.text
     assert "secret-canary" not in caplog.text
 

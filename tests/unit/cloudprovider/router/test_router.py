@@ -284,6 +284,26 @@ class TestBackends:
         assert router.own_nodes(make_service(load_balancer_class="x/c"), nodes) == ()
         assert routed(clouds[0]).own_nodes(make_service(), nodes) == nodes
 
+    def test_one_that_cannot_tell_which_nodes_are_its_own_keeps_its_backends(self, clouds):
+        class Forgetful(Cloud):
+            def claims_node(self, node):
+                raise RuntimeError
+
+        forgetful, b = Forgetful("a"), clouds[1]
+        router = routed(forgetful, b)
+        balancers = router.load_balancer()
+        theirs, its = make_node("x", provider_id="b://1"), make_node("y", provider_id="a://1")
+        service = make_service(load_balancer_class="x/a")
+        for method in ("ensure_load_balancer", "update_load_balancer"):
+            with pytest.raises(CloudProviderError, match="cannot tell whether node y is its own"):
+                getattr(balancers, method)("c", service, (theirs, its))
+        assert forgetful.calls == []
+        assert balancers.backend_nodes_changed(service, (its,), (theirs,)) is True
+        assert router.own_nodes(service, (theirs, its)) == (theirs, its)
+        # What others claim is theirs all the same, and so are their load balancers.
+        balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/b"), (theirs, its))
+        assert [call.nodes for call in b.calls] == [("x",)]
+
     def test_what_is_nobodys_has_no_backends(self, clouds):
         balancers = routed(*clouds).load_balancer()
         service = make_service(labels={PROVIDER_LABEL: "c"})
