@@ -75,10 +75,18 @@ class History:
         return found
 
     def unsaid(self):
-        """The Services that a Warning is due for, and has not come."""
+        """The Services that a Warning is due for, and has not come: another does not count."""
         if not self.due:
             return []
-        warned = {e["involvedObject"]["name"] for e in self._events() if e["type"] == "Warning"}
+        warned = {
+            event["involvedObject"]["name"]
+            for event in self._events()
+            if event["type"] == "Warning"
+            and all(
+                part in event["message"]
+                for part in self.due.get(event["involvedObject"]["name"], ())
+            )
+        }
         return sorted(self.due.keys() - warned)
 
     def _events(self):
