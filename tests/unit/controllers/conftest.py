@@ -21,6 +21,7 @@ from cloudprovider_controllers.nodelifecycle import controller as lifecycle_cont
 from cloudprovider_controllers.route import controller as route_controller
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.informer import Informer
+from cloudprovider_controllers.runtime.metrics import RuntimeMetrics
 from cloudprovider_controllers.runtime.recorder import EventRecorder
 from cloudprovider_controllers.runtime.resources import EVENTS, NODES, SERVICES
 from cloudprovider_controllers.service import controller as service_controller
@@ -57,6 +58,7 @@ class Manager:
                 world.client("manager", "events"), component=component, concurrency=world.hub
             ),
             registry=self.registry,
+            runtime_metrics=RuntimeMetrics(self.registry),
             cluster_cidrs=("10.244.0.0/16", "fd00:244::/48"),
             options=ControllerOptions(**options),
             may_write=lambda: self.leading,
@@ -67,9 +69,9 @@ class Manager:
         informers.nodes.start(self.stop)
         informers.services.start(self.stop)
 
-    def metric(self, name: str) -> float | None:
-        """The value of a metric without labels."""
-        return self.registry.get_sample_value(name)
+    def metric(self, name: str, /, **labels: str) -> float | None:
+        """The value of a metric."""
+        return self.registry.get_sample_value(name, labels)
 
 
 @dataclasses.dataclass

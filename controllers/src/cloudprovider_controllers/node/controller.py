@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 
 from cloudprovider.concurrency import Event, Thread, current
+from cloudprovider.errors import CloudProviderError
 from cloudprovider.interface import InstancesV2
 from cloudprovider.legacy import InstancesAdapter
 from cloudprovider.models import Node
@@ -230,13 +231,20 @@ class NodeController:
             try:
                 self.refresh()
                 succeeded = True
+            except CloudProviderError as error:
+                logger.warning("no node could be refreshed: %s", error)
             except Exception:
                 logger.exception("addresses and labels of nodes could not be refreshed")
             self._progress.end(succeeded=succeeded)
             self._stop.wait(self._options.node_status_update_frequency)
 
     def refresh(self) -> None:
-        """Bring addresses and labels of every initialised node up to date, with one question."""
+        """Bring addresses and labels of every initialised node up to date, with one question.
+
+        Raises:
+            CloudProviderError: the cloud gave no answer.
+
+        """
         started = self._concurrency.monotonic()
         nodes = [
             node

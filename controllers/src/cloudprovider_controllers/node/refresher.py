@@ -48,8 +48,16 @@ class Refresher:
         self._askers = askers
 
     def changes(self, nodes: Sequence[Node]) -> list[Change]:
-        """What has to change, with one question to the provider. Nodes with errors are skipped."""
+        """What has to change, with one question to the provider. Nodes with errors are skipped.
+
+        Raises:
+            CloudProviderError: there is no answer about any of them; the first error.
+
+        """
         outcomes = metadata_of(self._instances, nodes, self._askers)
+        errors = [error for error in outcomes.values() if isinstance(error, CloudProviderError)]
+        if errors and len(errors) == len(outcomes):
+            raise errors[0]
         found = []
         for node in nodes:
             outcome = outcomes[node.metadata.name]

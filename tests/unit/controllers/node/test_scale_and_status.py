@@ -135,18 +135,25 @@ def test_odd_answers_in_the_status_loop_change_nothing_and_stop_nothing(play, ou
     play(scene)
 
 
-def test_a_cloud_that_is_down_for_a_pass_is_asked_in_the_next(play):
+def test_a_cloud_that_is_down_for_a_pass_is_asked_in_the_next(play, caplog):
     def scene(world):
-        world.cloud.add_instance("node-1", addresses=DUAL)
-        world.add_node(taints=[TAINT])
+        for name in ("node-1", "node-2"):
+            world.cloud.add_instance(name, addresses=DUAL)
+            world.add_node(name, taints=[TAINT])
         manager = world.start("node", node_status_update_frequency=10.0)
         world.cloud.fail("instance_metadata_many", CloudProviderError("down"), times=1)
         world.cloud.add_instance("node-1", addresses=OTHER)
-        world.wait(30)
+        for wait, age in ((15, 17), (10, 7)):  # a pass without any answer does not count
+            world.wait(wait)
+            age_of = manager.metric(
+                "cloudprovider_reconcile_last_success_age_seconds", name="node-status"
+            )
+            assert age_of == pytest.approx(age, abs=0.1)
         assert world.node().status.addresses == make_addresses(*OTHER)
         assert manager.running[0].healthy()
 
     play(scene)
+    assert caplog.text.count("down") == 1  # not once for each node
 
 
 @pytest.mark.parametrize("workers", [1, 5, 10, 30])
