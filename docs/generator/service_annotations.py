@@ -12,7 +12,8 @@ from generator import markdown
 _INTRODUCTION = """\
 Keys without a `/` stand for `{current}KEY`. Where that one is absent, the older prefix `{old}` is
 read. An empty value counts as absent; an unknown key under these prefixes, or a value that is not
-accepted, is a Warning event on the Service that names key, value and what is accepted."""
+accepted, is a Warning event on the Service that names key, value and what is accepted. The field
+`spec.loadBalancerIP` has no effect, as in the Go manager; the log says so."""
 
 _COLUMNS = """\
 *Change*: whether a change is carried out on a load balancer that exists; if not, it is refused with

@@ -189,7 +189,10 @@ class ClbLoadBalancer(LoadBalancer):
     def _note(self, subject: Subject, nodes: Sequence[Node]) -> None:
         """Say once what has no effect."""
         remembered, key = subject.remembered, subject.service.key
-        without_effect = set(subject.values.unsupported) - remembered.noted
+        without_effect = set(subject.values.unsupported)
+        if subject.service.spec.load_balancer_ip:
+            without_effect.add("spec.loadBalancerIP")
+        without_effect -= remembered.noted
         unusable = set(unusable_nodes(nodes, subject.values)) - remembered.noted
         remembered.noted |= without_effect | unusable
         if without_effect:
