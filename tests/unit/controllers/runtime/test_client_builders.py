@@ -1,6 +1,7 @@
 """Clients for each controller: their user agents, and tokens of ServiceAccounts."""
 
 import datetime
+import itertools
 
 import pytest
 
@@ -48,18 +49,25 @@ def token_answer(answer, name, seconds):
     return answer(201, {"status": {"token": name, "expirationTimestamp": expires.isoformat()}})
 
 
+def issuing(answer, seconds):
+    """Answers of an API server that gives a token ``t1``, then ``t2``, …, for ``seconds`` each."""
+    numbers = itertools.count(1)
+
+    def to(request):
+        if request["method"] == "POST":
+            return token_answer(answer, f"t{next(numbers)}", seconds)
+        return answer()
+
+    return to
+
+
 def dynamic(factory, root_transport):
     return DynamicClientBuilder(factory, OPTIONS, root=Client(root_transport, qps=0))
 
 
 def test_the_dynamic_builder_uses_a_service_account_each(virtually, scripted, answer):
     def main():
-        def root_answer(request):
-            if request["method"] == "POST":
-                return token_answer(answer, f"t{len(root.requests)}", 3600)
-            return answer()
-
-        root = scripted(root_answer)
+        root = scripted(issuing(answer, 3600))
         factory = Factory(scripted(answer()))
         builder = dynamic(factory, root)
         builder.client("node-controller")
@@ -67,13 +75,13 @@ def test_the_dynamic_builder_uses_a_service_account_each(virtually, scripted, an
         (agent, tokens), (_, again) = factory.made
         assert agent == "ccm/1/system:serviceaccount:kube-system:node-controller"
         assert tokens is again
-        assert tokens.token() == tokens.token() == "t4"
+        assert tokens.token() == tokens.token() == "t1"
         post = root.requests[-1]
         assert post["body"]["spec"] == {"expirationSeconds": 3600}
         current().sleep(0.8 * 3600 - 1)
-        assert tokens.token() == "t4"
+        assert tokens.token() == "t1"
         current().sleep(2)
-        assert tokens.token() != "t4"
+        assert tokens.token() != "t1"
 
     virtually(main)
 
@@ -158,12 +166,7 @@ def test_an_old_token_is_used_while_it_lasts(virtually, scripted, answer):
 
 def test_a_short_life_counts_as_ten_minutes(virtually, scripted, answer):
     def main():
-        def root_answer(request):
-            if request["method"] == "POST":
-                return token_answer(answer, f"t{len(root.requests)}", 30)
-            return answer()
-
-        tokens, root = built(scripted, root_answer)
+        tokens, _ = built(scripted, issuing(answer, 30))
         first = tokens.token()
         current().sleep(479)
         assert tokens.token() == first
@@ -175,12 +178,7 @@ def test_a_short_life_counts_as_ten_minutes(virtually, scripted, answer):
 
 def test_a_refused_token_is_renewed_but_not_for_every_refusal(virtually, scripted, answer):
     def main():
-        def root_answer(request):
-            if request["method"] == "POST":
-                return token_answer(answer, f"t{len(root.requests)}", 3600)
-            return answer()
-
-        tokens, root = built(scripted, root_answer)
+        tokens, _ = built(scripted, issuing(answer, 3600))
         first = tokens.token()
         assert not tokens.refresh(first)
         current().sleep(10)
