@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from cloudprovider import errors
 from cloudprovider.toolkit import calls
 from cloudprovider_alicloud.api.caller import CallFailed
-from cloudprovider_alicloud.api.client import READS, CloudApi, verify
+from cloudprovider_alicloud.api.client import READS, CloudApi
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
 
 OK = {"Answer": 42}
@@ -341,44 +341,6 @@ def test_the_log_names_action_code_and_request_but_no_parameter(world, make, cap
     world.run(main)
     assert "slb:DescribeX ok in 0.000 s, request req-1" in caplog.text
     assert "private" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param({}, id="no request id"),
-        pytest.param({"status": "UP"}, id="another service"),
-        pytest.param({"RequestId": None}, id="null request id"),
-        pytest.param(["x"], id="no object"),
-        pytest.param(None, id="nothing"),
-    ],
-)
-def test_a_foreign_answer_is_no_success(reply):
-    with pytest.raises(CallFailed) as caught:
-        verify(reply)
-    assert caught.value.sent == "unknown"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        pytest.param({"Success": False, "Code": "OverQuota", "Message": "m"}, id="both"),
-        pytest.param({"Code": "OverQuota", "Message": "m"}, id="a code and a message"),
-        pytest.param({"Success": "false", "Code": "OverQuota"}, id="as text"),
-    ],
-)
-def test_an_error_in_a_success_is_an_error(fields):
-    with pytest.raises(CallFailed) as caught:
-        verify({"RequestId": "R-1", **fields})
-    assert (caught.value.code, caught.value.sent) == ("OverQuota", "answered")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"Code": "200", "Message": "ok"}, {"Success": True}, {"Code": "a code of the product"}],
-)
-def test_a_success_passes(fields):
-    assert verify({"RequestId": "R-1", **fields})
 
 
 class TestFence:
