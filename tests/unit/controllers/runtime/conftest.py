@@ -7,13 +7,16 @@ import sys
 from collections import Counter
 
 import pytest
+from cryptography import x509
 
 from cloudprovider.concurrency import current
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig
 from cloudprovider_controllers.runtime.transport import HttpTransport, Response, TransportError
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the modules beside this one
+HERE = pathlib.Path(__file__).parent
+# The modules beside this one, and the certificates of the manager's tests.
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "manager")]
 
 
 class ScriptedTransport:
@@ -292,10 +295,10 @@ def connect():
 
 @pytest.fixture(scope="module")
 def authority():
-    """One that signs the certificates of a module's servers."""
-    from transport_server import Authority
+    """One that signs the certificates of a module's servers and clients."""
+    import pki
 
-    return Authority()
+    return pki.authority()
 
 
 @pytest.fixture
@@ -303,10 +306,10 @@ def tls(authority, tmp_path):
     """A server context for the given names, which asks for client certificates."""
 
     def make(*names, issuer=None):
-        certificate, key = (issuer or authority).issue("server", *names)
-        (tmp_path / "server.pem").write_bytes(certificate + key)
+        sans = x509.SubjectAlternativeName(names)
+        issued = (issuer or authority).issue("server", sans=sans, usage="server")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "server.pem")
+        context.load_cert_chain(*issued.write(tmp_path, "server"))
         context.load_verify_locations(cadata=authority.pem.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
         return context

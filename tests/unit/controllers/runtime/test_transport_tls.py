@@ -1,8 +1,9 @@
 """Certificates of servers and clients: whose are believed, which are shown."""
 
+import pki
 import pytest
 from cryptography import x509
-from transport_server import LOOPBACK, Authority, get, whoami
+from transport_server import LOOPBACK, get, whoami
 
 from cloudprovider_controllers.runtime.kubeconfig import Pem
 from cloudprovider_controllers.runtime.transport import TransportError
@@ -16,22 +17,20 @@ def test_a_server_of_the_clusters_own_authority(serve, connect, tls, authority):
 @pytest.mark.parametrize("as_file", [True, False], ids=["files", "data"])
 def test_a_client_certificate(serve, connect, tls, authority, tmp_path, as_file):
     server = serve(whoami, tls(LOOPBACK))
-    certificate, key = authority.issue("me")
+    issued = authority.issue("me")
     if as_file:
-        (tmp_path / "c").write_bytes(certificate)
-        (tmp_path / "k").write_bytes(key)
-        pair = Pem(path=str(tmp_path / "c")), Pem(path=str(tmp_path / "k"))
+        certificate, key = (Pem(path=path) for path in issued.write(tmp_path, "me"))
     else:
-        pair = Pem(data=certificate), Pem(data=key)
+        certificate, key = Pem(data=issued.pem), Pem(data=issued.key_pem)
     transport = connect(
-        server, "https", ca=Pem(data=authority.pem), client_certificate=pair[0], client_key=pair[1]
+        server, "https", ca=Pem(data=authority.pem), client_certificate=certificate, client_key=key
     )
     assert get(transport).data == b'"me"'
 
 
 def test_a_server_nobody_vouches_for_is_refused_before_anything_is_sent(serve, connect, tls):
     server = serve(whoami, tls(LOOPBACK))
-    other = Authority()
+    other = pki.authority()
     for fields in ({}, {"ca": Pem(data=other.pem)}):
         with pytest.raises(TransportError, match="certificate verify failed") as caught:
             get(connect(server, "https", token="t", **fields))
@@ -48,7 +47,7 @@ def test_a_certificate_for_another_name_needs_the_name_to_be_given(serve, connec
 
 
 def test_verification_can_be_switched_off(serve, connect, tls):
-    server = serve(whoami, tls(x509.DNSName("other"), issuer=Authority()))
+    server = serve(whoami, tls(x509.DNSName("other"), issuer=pki.authority()))
     assert get(connect(server, "https", insecure_skip_tls_verify=True)).status == 200
 
 
@@ -56,7 +55,7 @@ def test_a_rotated_authority_is_noticed(serve, connect, tls, authority, tmp_path
     monkeypatch.setattr("cloudprovider_controllers.runtime.transport.FILES_CHECK", 0.0)
     server = serve(whoami, tls(LOOPBACK))
     path = tmp_path / "ca.crt"
-    path.write_bytes(Authority().pem)
+    path.write_bytes(pki.authority().pem)
     transport = connect(server, "https", ca=Pem(path=str(path)))
     with pytest.raises(TransportError, match="certificate verify failed"):
         get(transport)

@@ -1,7 +1,6 @@
 """A scripted server on real sockets, with TLS if wanted, and requests to it."""
 
 import contextlib
-import datetime
 import ipaddress
 import json
 import re
@@ -9,9 +8,6 @@ import socket
 import threading
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 
 class Exchange:
@@ -117,44 +113,6 @@ def get(transport, path="/x", *, method="GET", body=None, timeout=2.0, query=Non
 
 def stream(transport, read_timeout=2.0):
     return transport.stream("/w", query={"watch": "true"}, headers={}, read_timeout=read_timeout)
-
-
-class Authority:
-    def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test-ca")])
-        self.certificate = self.sign(self.key, self.name, [x509.BasicConstraints(True, None)])
-
-    def sign(self, key, subject, extensions):
-        now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder(
-            issuer_name=self.name,
-            subject_name=subject,
-            public_key=key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - datetime.timedelta(days=1),
-            not_valid_after=now + datetime.timedelta(days=1),
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def issue(self, common_name, *names):
-        """Certificate and key, both PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        extensions = [x509.SubjectAlternativeName(list(names))] if names else []
-        certificate = self.sign(key, subject, extensions)
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM), private
-
-    @property
-    def pem(self):
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
 
 
 LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
