@@ -78,15 +78,6 @@ class TestRetries:
 
         world.run(main)
 
-    def test_an_ambiguous_write_without_token_is_not_repeated(self, world, make):
-        def main():
-            api, caller = make(CallFailed("read timeout"), OK)
-            with pytest.raises(AmbiguousOutcome):
-                write(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
     def test_a_busy_resource_is_tried_five_times_more_then_requeued(self, world, make, failed):
         def main():
             api, caller = make(failed("ServiceIsConfiguring"))
@@ -99,30 +90,36 @@ class TestRetries:
 
         world.run(main)
 
-    def test_a_busy_read_is_requeued_at_once(self, world, make, failed):
+    @pytest.mark.parametrize(
+        ("operation", "failure", "error", "attempts"),
+        [
+            pytest.param(write, {}, AmbiguousOutcome, 1, id="ambiguous write without token"),
+            pytest.param(read, {"code": "SystemBusy"}, errors.RetryLater, 1, id="busy read"),
+            pytest.param(
+                write,
+                {"code": "InvalidLoadBalancerId.NotFound", "http_status": 404},
+                errors.ResourceNotFound,
+                1,
+                id="permanent refusal",
+            ),
+            pytest.param(
+                write,
+                {"code": "SignatureNonceUsed"},
+                errors.CloudProviderError,
+                2,
+                id="used nonce, once more",
+            ),
+        ],
+    )
+    def test_what_does_not_pass_is_not_repeated(
+        self, world, make, failed, operation, failure, error, attempts
+    ):
         def main():
-            api, caller = make(failed("SystemBusy"))
-            with pytest.raises(errors.RetryLater):
-                read(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
-    def test_a_permanent_refusal_is_not_repeated(self, world, make, failed):
-        def main():
-            api, caller = make(failed("InvalidLoadBalancerId.NotFound", http_status=404))
-            with pytest.raises(errors.ResourceNotFound):
-                write(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
-    def test_a_used_nonce_is_tried_once_more(self, world, make, failed):
-        def main():
-            api, caller = make(failed("SignatureNonceUsed"))
-            with pytest.raises(errors.CloudProviderError):
-                write(api)
-            assert len(caller.calls) == 2
+            answer = failed(**failure) if failure else CallFailed("read timeout")
+            api, caller = make(answer)
+            with pytest.raises(error):
+                operation(api)
+            assert len(caller.calls) == attempts
 
         world.run(main)
 

@@ -228,16 +228,31 @@ class TestForeignNodes:
 class TestIdentity:
     """D1: name and providerID are REGION.INSTANCE, or only one of them is set."""
 
-    @pytest.mark.parametrize("form", ["both", "name", "old prefix", "instance id as name"])
+    @pytest.mark.parametrize(
+        "form",
+        [
+            "both",
+            "name",
+            "old prefix",
+            "instance id as name",
+            "address as name",
+            "address given to kubelet",
+            "host name",
+        ],
+    )
     def test_either_one_finds_the_instance(self, cloud, node, form):
         def main():
-            one = cloud.launch("worker")
-            text = f"cn-hangzhou.{one.id}"
+            one = cloud.launch("Worker-7")
+            text, address = f"cn-hangzhou.{one.id}", one.private_ips[0]
+            given = {"alpha.kubernetes.io/provided-node-ip": address}
             found = {
                 "both": node(text, text),
                 "name": node(text),
                 "old prefix": node("any", f"alicloud://{text}"),
                 "instance id as name": node(one.id),
+                "address as name": node(address),
+                "address given to kubelet": node("x", annotations=given),
+                "host name": node("worker-7"),
             }[form]
             assert cloud.instances.instance_metadata(found).provider_id == text
 
@@ -250,31 +265,6 @@ class TestIdentity:
             found = node(name, ips=[one.private_ips[0]])
             assert cloud.instances.instance_metadata(found).provider_id.endswith(one.id)
             assert cloud.calls() == ["DescribeInstances"]
-
-        cloud.run(main)
-
-    def test_a_name_that_is_an_address_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("worker")
-            found = cloud.instances.instance_metadata(node(one.private_ips[0]))
-            assert found.provider_id.endswith(one.id)
-
-        cloud.run(main)
-
-    def test_the_address_given_to_kubelet_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("worker")
-            annotations = {"alpha.kubernetes.io/provided-node-ip": one.private_ips[0]}
-            found = cloud.instances.instance_metadata(node("x", annotations=annotations))
-            assert found.provider_id.endswith(one.id)
-
-        cloud.run(main)
-
-    def test_without_an_address_the_host_name_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("Worker-7")
-            found = cloud.instances.instance_metadata(node("worker-7"))
-            assert found.provider_id.endswith(one.id)
 
         cloud.run(main)
 

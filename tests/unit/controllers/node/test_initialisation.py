@@ -119,13 +119,20 @@ def test_a_wrong_node_ip_keeps_the_taint_and_says_so_once(play, provided):
     play(scene)
 
 
-def test_a_provider_id_that_is_there_is_kept(play):
+@pytest.mark.parametrize(
+    ("of_cloud", "of_node"),
+    [
+        pytest.param(None, "fake://mine", id="both have one"),
+        pytest.param("", "fake://x", id="only the node has one"),
+    ],
+)
+def test_a_provider_id_that_is_there_is_kept(play, of_cloud, of_node):
     def scene(world):
-        world.cloud.add_instance("node-1")
+        world.cloud.add_instance("node-1", provider_id=of_cloud)
         world.start("node")
-        world.add_node(taints=[TAINT], provider_id="fake://mine")
+        world.add_node(taints=[TAINT], provider_id=of_node)
         world.wait(1)
-        assert world.node().spec.provider_id == "fake://mine"
+        assert world.node().spec.provider_id == of_node
         assert taints(world.node()) == []
 
     play(scene)
@@ -139,17 +146,6 @@ def test_no_provider_id_anywhere_keeps_the_taint(play):
         world.wait(1)
         assert taints(world.node()) == [TAINT]
         assert "does not set node provider ID for node node-1" in world.events()[0][2]
-
-    play(scene)
-
-
-def test_metadata_without_an_id_is_fine_for_a_node_that_has_one(play):
-    def scene(world):
-        world.cloud.add_instance("node-1", provider_id="")
-        world.start("node")
-        world.add_node(taints=[TAINT], provider_id="fake://x")
-        world.wait(1)
-        assert taints(world.node()) == []
 
     play(scene)
 
