@@ -111,7 +111,7 @@ class TestRetries:
             ),
         ],
     )
-    def test_what_does_not_pass_is_not_repeated(
+    def test_what_does_not_pass_ends_at_once_or_after_one_more_try(
         self, world, make, failed, operation, failure, error, attempts
     ):
         def main():
