@@ -58,6 +58,11 @@ new_stub.old_flags = {  # type: ignore[attr-defined]
 
 
 @pytest.fixture
+def time():
+    return VirtualConcurrency()
+
+
+@pytest.fixture
 def stub() -> Iterator[str]:
     """The name of a registered provider with flags of its own."""
     registry.register_cloud_provider("stub", new_stub)

@@ -1,4 +1,4 @@
-"""Certificate authorities and what they issue, for tests of the secure port."""
+"""Certificate authorities and what they issue, for tests."""
 
 import dataclasses
 import datetime

@@ -7,7 +7,6 @@ import pki
 import pytest
 
 from cloudprovider.concurrency import RealConcurrency
-from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig
 from cloudprovider_controllers.runtime.transport import Response, TransportError
@@ -58,11 +57,6 @@ class Api:
         if self.status == 200:
             return Response(200, {}, json.dumps({"data": self.data}).encode())
         return Response(self.status, {}, b"{}")
-
-
-@pytest.fixture
-def time():
-    return VirtualConcurrency()
 
 
 def options(**fields):

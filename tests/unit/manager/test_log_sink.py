@@ -2,7 +2,6 @@
 
 import pytest
 
-from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_manager.log_sink import Sink
 
 
@@ -26,11 +25,6 @@ class Stream:
 
     def lines(self):
         return "".join(text for _, text in self.writes).splitlines()
-
-
-@pytest.fixture
-def time():
-    return VirtualConcurrency()
 
 
 def lost_line(count):

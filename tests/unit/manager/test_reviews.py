@@ -4,19 +4,11 @@ import json
 
 import pytest
 
-from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_controllers.runtime.client import Client
 from cloudprovider_controllers.runtime.transport import Response, TransportError
 from cloudprovider_manager.auth import reviews
-from cloudprovider_manager.auth.answers import Answers, Busy
-from cloudprovider_manager.auth.authorization import Authorizer, PublicPaths
 from cloudprovider_manager.auth.identity import AuthenticationFailed, User
-from cloudprovider_manager.auth.reviews import (
-    AccessReviews,
-    Reviewer,
-    ReviewFailed,
-    TokenReviews,
-)
+from cloudprovider_manager.auth.reviews import AccessReviews, Reviewer, ReviewFailed, TokenReviews
 
 ANN = {"username": "ann", "uid": "7", "groups": ["g"], "extra": {"scopes": ["a", "b"]}}
 
@@ -56,11 +48,6 @@ def access_review(**status):
 
 KNOWN = token_review(authenticated=True, user=ANN)
 UNKNOWN = token_review(error="invalid bearer token")
-
-
-@pytest.fixture
-def time():
-    return VirtualConcurrency()
 
 
 def tokens(time, api, lifetime=10.0):
@@ -277,23 +264,6 @@ def test_permissions_and_refusals_are_remembered_apart(time, allowed, lifetimes,
     time.run(script)
 
 
-# -- memory and threads ------------------------------------------------------------------------
-
-
-def test_what_is_remembered_is_bounded(time):
-    def script():
-        held = Answers(size=3, in_flight=1, concurrency=time)
-        for key in b"abcabd":
-            held.get(bytes([key]), lambda key=key: key, lambda _: 100.0)
-        assert len(held) == 3
-        held.get(b"a", lambda: pytest.fail("just used"), lambda _: 100.0)
-        asked = []
-        held.get(b"c", lambda: asked.append(1), lambda _: 100.0)
-        assert asked == [1]  # the one that was not used for longest was forgotten
-
-    time.run(script)
-
-
 def test_those_who_ask_the_same_at_once_share_one_answer(time):
     api = Api(time, KNOWN, seconds=1.0)
     found = []
@@ -357,60 +327,3 @@ def test_a_slow_api_server_does_not_take_every_thread(time, same):
     assert len(refused) == 7
     assert {when for _, when in refused} == {0.0}  # at once
     assert len(api.asked) == (1 if same else reviews.IN_FLIGHT)
-
-
-def test_who_is_too_many_is_not_let_in(time):
-    def script():
-        held = Answers(size=1, in_flight=1, concurrency=time)
-        time.start_thread(
-            lambda: held.get(b"a", lambda: time.sleep(1.0), lambda _: 0.0), name="first"
-        )
-        time.sleep(0.1)
-        with pytest.raises(Busy):
-            held.get(b"b", lambda: None, lambda _: 0.0)
-        time.sleep(1.0)
-        held.get(b"b", lambda: None, lambda _: 0.0)
-
-    time.run(script)
-
-
-# -- paths -------------------------------------------------------------------------------------
-
-
-class Nobody:
-    def allowed(self, user, verb, path):
-        raise ReviewFailed("down")
-
-
-@pytest.mark.parametrize(
-    ("paths", "public", "others"),
-    [
-        (["/healthz"], ["/healthz", "healthz"], ["/healthz/", "/healthz/a", "/", ""]),
-        (["healthz"], ["/healthz"], ["/healthzz"]),
-        (["/"], ["/"], ["/healthz"]),
-        (["/met*"], ["/metrics", "/met"], ["/me", "/"]),
-        (["/metrics/*"], ["/metrics/slis", "/metrics/"], ["/metrics"]),
-        (["*"], ["/", "/anything"], []),
-        ([], [], ["/healthz", "/"]),
-    ],
-)
-def test_public_paths(paths, public, others):
-    authorizer = Authorizer(PublicPaths(paths), None)
-    for path in public:
-        assert authorizer.allowed(User("a"), "get", path)
-        assert Authorizer(PublicPaths(paths), Nobody()).allowed(User("a"), "get", path)
-    for path in others:
-        assert not authorizer.allowed(User("a"), "get", path)
-        with pytest.raises(ReviewFailed):
-            Authorizer(PublicPaths(paths), Nobody()).allowed(User("a"), "get", path)
-
-
-@pytest.mark.parametrize("path", ["/a*b", "*/healthz", "/**"])
-def test_a_star_stands_at_the_end(path):
-    with pytest.raises(ValueError, match=r"only trailing \* allowed in"):
-        PublicPaths([path])
-
-
-def test_masters_may_do_everything():
-    root = User("root", groups=("system:masters",))
-    assert Authorizer(PublicPaths([]), Nobody()).allowed(root, "put", "/debug/flags/v")

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from cloudprovider import errors
 from cloudprovider.toolkit import calls
 from cloudprovider_alicloud.api.caller import CallFailed
-from cloudprovider_alicloud.api.client import READS, CloudApi, verify
+from cloudprovider_alicloud.api.client import READS, CloudApi
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
 
 OK = {"Answer": 42}
@@ -78,15 +78,6 @@ class TestRetries:
 
         world.run(main)
 
-    def test_an_ambiguous_write_without_token_is_not_repeated(self, world, make):
-        def main():
-            api, caller = make(CallFailed("read timeout"), OK)
-            with pytest.raises(AmbiguousOutcome):
-                write(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
     def test_a_busy_resource_is_tried_five_times_more_then_requeued(self, world, make, failed):
         def main():
             api, caller = make(failed("ServiceIsConfiguring"))
@@ -99,30 +90,36 @@ class TestRetries:
 
         world.run(main)
 
-    def test_a_busy_read_is_requeued_at_once(self, world, make, failed):
+    @pytest.mark.parametrize(
+        ("operation", "failure", "error", "attempts"),
+        [
+            pytest.param(write, {}, AmbiguousOutcome, 1, id="ambiguous write without token"),
+            pytest.param(read, {"code": "SystemBusy"}, errors.RetryLater, 1, id="busy read"),
+            pytest.param(
+                write,
+                {"code": "InvalidLoadBalancerId.NotFound", "http_status": 404},
+                errors.ResourceNotFound,
+                1,
+                id="permanent refusal",
+            ),
+            pytest.param(
+                write,
+                {"code": "SignatureNonceUsed"},
+                errors.CloudProviderError,
+                2,
+                id="used nonce, once more",
+            ),
+        ],
+    )
+    def test_what_does_not_pass_ends_at_once_or_after_one_more_try(
+        self, world, make, failed, operation, failure, error, attempts
+    ):
         def main():
-            api, caller = make(failed("SystemBusy"))
-            with pytest.raises(errors.RetryLater):
-                read(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
-    def test_a_permanent_refusal_is_not_repeated(self, world, make, failed):
-        def main():
-            api, caller = make(failed("InvalidLoadBalancerId.NotFound", http_status=404))
-            with pytest.raises(errors.ResourceNotFound):
-                write(api)
-            assert len(caller.calls) == 1
-
-        world.run(main)
-
-    def test_a_used_nonce_is_tried_once_more(self, world, make, failed):
-        def main():
-            api, caller = make(failed("SignatureNonceUsed"))
-            with pytest.raises(errors.CloudProviderError):
-                write(api)
-            assert len(caller.calls) == 2
+            answer = failed(**failure) if failure else CallFailed("read timeout")
+            api, caller = make(answer)
+            with pytest.raises(error):
+                operation(api)
+            assert len(caller.calls) == attempts
 
         world.run(main)
 
@@ -341,44 +338,6 @@ def test_the_log_names_action_code_and_request_but_no_parameter(world, make, cap
     world.run(main)
     assert "slb:DescribeX ok in 0.000 s, request req-1" in caplog.text
     assert "private" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param({}, id="no request id"),
-        pytest.param({"status": "UP"}, id="another service"),
-        pytest.param({"RequestId": None}, id="null request id"),
-        pytest.param(["x"], id="no object"),
-        pytest.param(None, id="nothing"),
-    ],
-)
-def test_a_foreign_answer_is_no_success(reply):
-    with pytest.raises(CallFailed) as caught:
-        verify(reply)
-    assert caught.value.sent == "unknown"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        pytest.param({"Success": False, "Code": "OverQuota", "Message": "m"}, id="both"),
-        pytest.param({"Code": "OverQuota", "Message": "m"}, id="a code and a message"),
-        pytest.param({"Success": "false", "Code": "OverQuota"}, id="as text"),
-    ],
-)
-def test_an_error_in_a_success_is_an_error(fields):
-    with pytest.raises(CallFailed) as caught:
-        verify({"RequestId": "R-1", **fields})
-    assert (caught.value.code, caught.value.sent) == ("OverQuota", "answered")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"Code": "200", "Message": "ok"}, {"Success": True}, {"Code": "a code of the product"}],
-)
-def test_a_success_passes(fields):
-    assert verify({"RequestId": "R-1", **fields})
 
 
 class TestFence:

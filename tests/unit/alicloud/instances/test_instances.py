@@ -1,4 +1,4 @@
-"""Instances behind nodes: bulk calls, absence, look-ups, what lands on the Node."""
+"""Instances behind nodes: bulk calls, absence, look-ups."""
 
 import pytest
 
@@ -12,35 +12,12 @@ from cloudprovider.errors import (
 )
 from cloudprovider.interface import InstanceState
 from cloudprovider.testing.faults import Fault
-from cloudprovider_alicloud.api.ecs import Instance
-from cloudprovider_alicloud.instances import addresses, metadata
 
 ALIVE, STOPPED, GONE = (
     InstanceState(exists=True),
     InstanceState(exists=True, shutdown=True),
     InstanceState(exists=False),
 )
-
-
-def instance(**fields):
-    defaults = {
-        "instance_id": "i-1",
-        "region": "cn-hangzhou",
-        "zone": "cn-hangzhou-h",
-        "instance_type": "ecs.g7.xlarge",
-        "status": "Running",
-        "host_name": "h",
-        "name": "n",
-        "charge_type": "",
-        "spot_strategy": "",
-        "public_ips": (),
-        "eip": "",
-        "inner_ips": (),
-        "private_ips": ("10.0.0.1",),
-        "ipv6_addresses": (),
-        "tags": {},
-    }
-    return Instance(**{**defaults, **fields})
 
 
 class TestBulk:
@@ -251,16 +228,31 @@ class TestForeignNodes:
 class TestIdentity:
     """D1: name and providerID are REGION.INSTANCE, or only one of them is set."""
 
-    @pytest.mark.parametrize("form", ["both", "name", "old prefix", "instance id as name"])
+    @pytest.mark.parametrize(
+        "form",
+        [
+            "both",
+            "name",
+            "old prefix",
+            "instance id as name",
+            "address as name",
+            "address given to kubelet",
+            "host name",
+        ],
+    )
     def test_either_one_finds_the_instance(self, cloud, node, form):
         def main():
-            one = cloud.launch("worker")
-            text = f"cn-hangzhou.{one.id}"
+            one = cloud.launch("Worker-7")
+            text, address = f"cn-hangzhou.{one.id}", one.private_ips[0]
+            given = {"alpha.kubernetes.io/provided-node-ip": address}
             found = {
                 "both": node(text, text),
                 "name": node(text),
                 "old prefix": node("any", f"alicloud://{text}"),
                 "instance id as name": node(one.id),
+                "address as name": node(address),
+                "address given to kubelet": node("x", annotations=given),
+                "host name": node("worker-7"),
             }[form]
             assert cloud.instances.instance_metadata(found).provider_id == text
 
@@ -273,31 +265,6 @@ class TestIdentity:
             found = node(name, ips=[one.private_ips[0]])
             assert cloud.instances.instance_metadata(found).provider_id.endswith(one.id)
             assert cloud.calls() == ["DescribeInstances"]
-
-        cloud.run(main)
-
-    def test_a_name_that_is_an_address_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("worker")
-            found = cloud.instances.instance_metadata(node(one.private_ips[0]))
-            assert found.provider_id.endswith(one.id)
-
-        cloud.run(main)
-
-    def test_the_address_given_to_kubelet_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("worker")
-            annotations = {"alpha.kubernetes.io/provided-node-ip": one.private_ips[0]}
-            found = cloud.instances.instance_metadata(node("x", annotations=annotations))
-            assert found.provider_id.endswith(one.id)
-
-        cloud.run(main)
-
-    def test_without_an_address_the_host_name_finds_it(self, cloud, node):
-        def main():
-            one = cloud.launch("Worker-7")
-            found = cloud.instances.instance_metadata(node("worker-7"))
-            assert found.provider_id.endswith(one.id)
 
         cloud.run(main)
 
@@ -354,71 +321,3 @@ class TestIdentity:
             assert isinstance(outcomes["new"], Unauthorized)
 
         cloud.run(main)
-
-
-class TestMetadata:
-    def test_type_zone_region_and_id_come_from_the_instance(self, node):
-        found = metadata(instance(), node(), ipv6=False)
-        assert (found.provider_id, found.instance_type) == ("cn-hangzhou.i-1", "ecs.g7.xlarge")
-        assert (found.zone, found.region) == ("cn-hangzhou-h", "cn-hangzhou")
-
-    @pytest.mark.parametrize(
-        ("fields", "labels"),
-        [
-            pytest.param({}, {}, id="none"),
-            pytest.param(
-                {
-                    "charge_type": "PostPaid",
-                    "spot_strategy": "NoSpot",
-                    "tags": {"ack.alibabacloud.com/nodepool-id": "np1", "other": "x"},
-                },
-                {
-                    "node.alibabacloud.com/nodepool-id": "np1",
-                    "node.alibabacloud.com/instance-charge-type": "PostPaid",
-                    "node.alibabacloud.com/spot-strategy": "NoSpot",
-                },
-                id="all",
-            ),
-        ],
-    )
-    def test_labels_are_upstreams(self, node, fields, labels):
-        assert metadata(instance(**fields), node(), ipv6=False).additional_labels == labels
-
-    def test_addresses_are_in_upstreams_order_each_once(self, node):
-        found = addresses(
-            instance(
-                public_ips=("47.1.1.1", "47.1.1.2"),
-                eip="47.1.1.1",
-                inner_ips=("11.0.0.1",),
-                private_ips=("10.0.0.1", "10.0.0.2"),
-                ipv6_addresses=("fd00::1",),
-            ),
-            node(hostname="worker", ips=["192.168.0.1"]),
-            ipv6=True,
-        )
-        assert [(item.type, item.address) for item in found] == [
-            ("ExternalIP", "47.1.1.1"),
-            ("ExternalIP", "47.1.1.2"),
-            ("InternalIP", "11.0.0.1"),
-            ("InternalIP", "10.0.0.1"),
-            ("InternalIP", "10.0.0.2"),
-            ("InternalIP", "fd00::1"),
-            ("Hostname", "worker"),
-        ]
-
-    def test_ipv6_addresses_need_the_gate(self, node):
-        found = addresses(instance(ipv6_addresses=("fd00::1",)), node(), ipv6=False)
-        assert [item.address for item in found] == ["10.0.0.1"]
-
-    def test_the_gate_of_the_config_decides(self, cloud_with):
-        for enabled in (True, False):
-            cloud = cloud_with(feature_gates={"IPv6DualStack": enabled})
-
-            def main(cloud=cloud, enabled=enabled):
-                one = cloud.launch()
-                interface = cloud.core.state.network_interfaces[one.eni]
-                cloud.core.state.change(interface, ipv6=("fd00::1",))
-                found = cloud.instances.instance_metadata(cloud.node(one)).node_addresses
-                assert ("fd00::1" in [item.address for item in found]) is enabled
-
-            cloud.run(main)

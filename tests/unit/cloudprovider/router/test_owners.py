@@ -3,12 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from router_clouds import FINALIZER
 
 from cloudprovider import owners
 from cloudprovider.owners import PROVIDER_LABEL, Owner, balancer_owner, node_owner, service_owner
 from cloudprovider.testing.builders import make_node, make_service
-
-FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class Says:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from router_clouds import CALLS, FINALIZER, Cloud, routed
 
 from cloudprovider.concurrency import current
 from cloudprovider.errors import (
@@ -13,43 +14,12 @@ from cloudprovider.errors import (
     ImplementedElsewhere,
     InvalidConfiguration,
     NotOwned,
-    Throttled,
 )
-from cloudprovider.interface import Interface, LoadBalancer
+from cloudprovider.interface import Interface
 from cloudprovider.owners import PROVIDER_LABEL
 from cloudprovider.router import NONE, Router
 from cloudprovider.testing.builders import make_node, make_service
 from cloudprovider.testing.fake import FakeCloud
-from cloudprovider.testing.virtual import VirtualConcurrency
-
-FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
-CALLS = {
-    "get_load_balancer": (),
-    "ensure_load_balancer": ((),),
-    "update_load_balancer": ((),),
-    "ensure_load_balancer_deleted": (),
-}
-
-
-class Cloud(FakeCloud):
-    """A fake cloud with a class of its own, and a mark if wanted."""
-
-    def __init__(self, name, *, mark="", **parts):
-        super().__init__(name, **parts)
-        self.mark = mark
-        self.classes = (f"x/{name}",)
-
-
-def routed(*clouds, initialize=True, **options):
-    router = Router(clouds, **options)
-    if initialize:
-        router.initialize(None, current().event())
-    return router
-
-
-@pytest.fixture
-def clouds():
-    return Cloud("a"), Cloud("b")
 
 
 def test_its_name_is_what_the_flag_says(clouds):
@@ -197,186 +167,6 @@ def test_one_provider_keeps_its_own_load_balancers(clouds):
     assert routed(clouds[0]).load_balancer() is clouds[0].load_balancer()
 
 
-class TestABusyProvider:
-    """Two calls at once: two more wait, the others are told to come again."""
-
-    def call(self, hub, balancers, name, outcomes, wanted="x/a", **old):
-        def run():
-            service = make_service(name, **(old or {"load_balancer_class": wanted}))
-            try:
-                balancers.ensure_load_balancer("c", service, ())
-                outcomes[name] = hub.monotonic()
-            except Throttled as error:
-                outcomes[name] = str(error)
-
-        hub.start_thread(run, name=name)
-        hub.sleep(0.01)
-
-    def play(self, seconds, scene):
-        hub = VirtualConcurrency()
-
-        def main():
-            a, b = Cloud("a", concurrency=hub), Cloud("b", concurrency=hub)
-            a.latency["ensure_load_balancer"] = seconds
-            router = Router((a, b), calls_at_once=2, concurrency=hub)
-            router.initialize(None, hub.event())
-            assert router.workers == 8
-            scene(hub, a, router.load_balancer())
-
-        hub.run(main)
-        assert hub.errors() == []
-
-    def test_one_that_hangs_is_called_no_further_and_the_other_is(self):
-        def scene(hub, cloud, balancers):
-            outcomes = {}
-            for name in ("first", "second", "third", "fourth", "fifth"):
-                self.call(hub, balancers, name, outcomes)
-            assert outcomes == {"fifth": "provider a has 2 calls in flight"}
-            self.call(hub, balancers, "other", outcomes, wanted="x/b")
-            assert "other" in outcomes
-            hub.sleep(1.1)
-            assert outcomes["third"] == outcomes["fourth"] == "provider a has 2 calls in flight"
-            hub.sleep(60)
-            assert cloud.most_at_once() == cloud.count() == 2
-
-        self.play(50.0, scene)
-
-    def test_those_who_ask_whose_an_old_service_is_keep_no_more_workers(self):
-        """A hanging cloud is asked about every Service from before, whoever takes it then."""
-
-        def scene(hub, cloud, balancers):
-            cloud.latency["get_load_balancer"] = 50.0
-            outcomes = {}
-            for name in ("first", "second", "third", "fourth", "fifth"):
-                self.call(hub, balancers, name, outcomes, finalizers=[FINALIZER])
-            assert outcomes == {"fifth": "provider a has 2 calls in flight"}
-            hub.sleep(60)
-            assert cloud.most_at_once() == cloud.count("get_load_balancer") == 2
-
-        self.play(0.0, scene)
-
-    def test_whoever_waits_goes_on_as_soon_as_a_call_ends(self):
-        def scene(hub, cloud, balancers):
-            outcomes = {}
-            for name in ("first", "second", "third", "fourth"):
-                self.call(hub, balancers, name, outcomes)
-            hub.sleep(1)
-            assert [outcomes[name] for name in ("third", "fourth")] == [
-                pytest.approx(0.8), pytest.approx(0.81),
-            ]  # fmt: skip
-            assert cloud.most_at_once() == 2
-
-        self.play(0.4, scene)
-
-
-class TestBackends:
-    def test_only_the_owners_nodes_count(self, clouds):
-        balancers = routed(*clouds).load_balancer()
-        mine = make_node("mine", provider_id="a://1")
-        other = make_node("other", provider_id="b://1")
-        assert not balancers.backend_nodes_changed(make_service(), (mine,), (mine, other))
-        assert balancers.backend_nodes_changed(make_service(), (other,), (mine, other))
-
-    def test_nobodys_nodes_are_nobodys_backends(self, clouds):
-        router = routed(*clouds)
-        nodes = (make_node("a", provider_id="a://1"), make_node("c", provider_id="c://1"))
-        assert router.own_nodes(make_service(), nodes) == nodes[:1]
-        assert router.own_nodes(make_service(load_balancer_class="x/c"), nodes) == ()
-        assert routed(clouds[0]).own_nodes(make_service(), nodes) == nodes
-
-    def test_one_that_cannot_tell_which_nodes_are_its_own_keeps_its_backends(self, clouds):
-        class Forgetful(Cloud):
-            def claims_node(self, node):
-                raise RuntimeError
-
-        forgetful, b = Forgetful("a"), clouds[1]
-        router = routed(forgetful, b)
-        balancers = router.load_balancer()
-        theirs, its = make_node("x", provider_id="b://1"), make_node("y", provider_id="a://1")
-        service = make_service(load_balancer_class="x/a")
-        for method in ("ensure_load_balancer", "update_load_balancer"):
-            with pytest.raises(CloudProviderError, match="cannot tell whether node y is its own"):
-                getattr(balancers, method)("c", service, (theirs, its))
-        assert forgetful.calls == []
-        assert balancers.backend_nodes_changed(service, (its,), (theirs,)) is True
-        assert router.own_nodes(service, (theirs, its)) == (theirs, its)
-        # What others claim is theirs all the same, and so are their load balancers.
-        balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/b"), (theirs, its))
-        assert [call.nodes for call in b.calls] == [("x",)]
-
-    def test_what_is_nobodys_has_no_backends(self, clouds):
-        balancers = routed(*clouds).load_balancer()
-        service = make_service(labels={PROVIDER_LABEL: "c"})
-        assert not balancers.backend_nodes_changed(service, (), (make_node(),))
-
-    def test_a_provider_with_its_own_comparison_is_asked(self, clouds):
-        class Picky(type(clouds[0].load_balancer())):
-            def backend_nodes_changed(self, service, old, new):
-                return service.metadata.name == "web"
-
-        a, b = clouds
-        a._load_balancer = Picky(a)
-        balancers = routed(a, b).load_balancer()
-        assert balancers.backend_nodes_changed(make_service("web"), (), ())
-        assert not balancers.backend_nodes_changed(make_service("other"), (), ())
-
-    def test_many_services_cost_one_comparison(self, clouds, monkeypatch):
-        asked = []
-        compare = LoadBalancer.backend_nodes_changed
-
-        def counting(self, service, old, new):
-            asked.append(service)
-            return compare(self, service, old, new)
-
-        monkeypatch.setattr(LoadBalancer, "backend_nodes_changed", counting)
-        balancers = routed(*clouds).load_balancer()
-        old = tuple(make_node(f"n{i}", provider_id=f"a://{i}") for i in range(3))
-        new = old[1:]
-        for index in range(50):
-            balancers.backend_nodes_changed(make_service(f"s{index}"), old, new)
-        assert len(asked) == 1
-
-
-class TestShares:
-    def test_each_owns_its_part(self, clouds):
-        first, second = routed(*clouds).shares()
-        mine, other = make_node(provider_id="a://1"), make_node(provider_id="b://1")
-        assert (first.claims_node(mine), first.claims_node(other)) == (True, False)
-        assert (second.claims_node(mine), second.claims_node(other)) == (False, True)
-        assert second.node_owner(mine).name == ""
-        assert second.service_owner(make_service()).name == ""
-        assert first.settle_service_owner("c", make_service()) == "a"
-        with pytest.raises(NotOwned):
-            second.settle_service_owner("c", make_service())
-
-    def test_only_the_first_tells_of_what_is_nobodys(self, clouds):
-        clouds[1].claims_node = lambda node: True
-        first, second = routed(*clouds).shares()
-        disputed = make_node(provider_id="a://1")
-        assert "claimed by the providers a and b" in first.node_owner(disputed).problem
-        assert second.node_owner(disputed).problem == ""
-        assert not first.claims_node(disputed)
-
-    def test_the_next_one_tells_while_the_first_does_not_work(self, clouds):
-        clouds[1].claims_node = lambda node: True
-        clouds[0].initialize = lambda *_: (_ for _ in ()).throw(CloudProviderError("no region"))
-        router = routed(*clouds)
-        first, second = router.shares()
-        disputed = make_node(provider_id="a://1")
-        assert "claimed by" in second.node_owner(disputed).problem
-        del clouds[0].initialize
-        assert router.initialize_one("a", None, current().event())
-        assert "claimed by" in first.node_owner(disputed).problem
-        assert second.node_owner(disputed).problem == ""
-
-    def test_a_fresh_node_is_the_defaults_to_initialise_and_nobodys_to_delete(self, clouds):
-        first, second = routed(*clouds).shares()
-        fresh = make_node(provider_id=None)
-        assert first.node_owner(fresh).name == "a"
-        assert not first.claims_node(fresh)
-        assert second.node_owner(fresh).name == ""
-
-
 def test_every_provider_is_initialised_although_others_fail(clouds, caplog):
     a, b = clouds
     a.initialize = lambda *_: (_ for _ in ()).throw(RuntimeError("secret-canary"))
@@ -468,43 +258,3 @@ def test_no_write_ever_reaches_a_provider_that_does_not_own_the_service(steps, f
 
 def _named(nodes, name):
     return next(node for node in nodes if node.metadata.name == name)
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [None, CloudProviderError("down"), KeyError("x"), SystemExit(1)],
-    ids=["well", "fails", "crashes", "exits"],
-)
-def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken, caplog):
-    a, b = clouds
-    for cloud in clouds:
-        cloud.surveys = True
-    balancers = routed(a, b).load_balancer()
-    services = [make_service(f"of-{n}", load_balancer_class=f"x/{n}") for n in "ab"]
-    for service in services:
-        balancers.ensure_load_balancer("c", service, ())
-    a.balancers.clear()
-    if broken:
-        a.fail("survey", broken)
-    survey = balancers.survey("c", services[:1])
-    assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
-    assert set(survey.orphans) == {"uid-of-b"}
-    assert ("provider a could not survey load balancers" in caplog.text) == bool(broken)
-
-
-def test_a_load_balancer_is_no_orphan_while_its_service_seems_to_be_anothers(clouds):
-    a, b = clouds
-    a.surveys = True
-    balancers = routed(a, b).load_balancer()
-    balancers.ensure_load_balancer("c", make_service(load_balancer_class="x/a"), ())
-    assert balancers.survey("c", [make_service(load_balancer_class="x/b")]).orphans == {}
-
-
-def test_without_any_answer_there_is_no_survey(clouds):
-    a, b = clouds
-    balancers = routed(a, b).load_balancer()
-    assert balancers.survey("c", []) is None
-    a.surveys = True
-    a.fail("survey", KeyError("x"))
-    with pytest.raises(CloudProviderError, match="unexpected KeyError"):
-        balancers.survey("c", [])

@@ -1,17 +1,12 @@
 """Providers of the old interface, and providers that answer nonsense."""
 
 import pytest
+from new_nodes import TAINT, taints
 
 from cloudprovider.errors import CloudProviderError, NotSupported
 from cloudprovider.interface import InstanceMetadata
 from cloudprovider.legacy import Instances, InstancesAdapter, Zone, Zones
 from cloudprovider.models import NodeAddress
-
-TAINT = "node.cloudprovider.kubernetes.io/uninitialized"
-
-
-def taints(node):
-    return [taint.key for taint in node.spec.taints or ()]
 
 
 class OldInstances(Instances):

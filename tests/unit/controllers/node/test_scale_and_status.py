@@ -1,12 +1,12 @@
 """Many nodes at once, and the loop that keeps initialised nodes up to date."""
 
 import pytest
+from new_nodes import TAINT
 
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.testing.builders import make_addresses
 from cloudprovider_controllers.node.parallel import for_each
 
-TAINT = "node.cloudprovider.kubernetes.io/uninitialized"
 OTHER = [("InternalIP", "10.0.0.8"), ("Hostname", "node-1")]
 DUAL = [("InternalIP", "10.0.0.1"), ("InternalIP", "fd00::1"), ("Hostname", "node-1")]
 

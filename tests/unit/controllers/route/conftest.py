@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
+import sys
+
 import pytest
 
 from cloudprovider.interface import Route
@@ -10,6 +13,8 @@ from cloudprovider.testing.fake import FakeCloud
 from cloudprovider_controllers.route.decisions import plan, readable
 from cloudprovider_controllers.route.demand import Key, demand
 from cloudprovider_controllers.route.networks import Ranges
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the modules beside this one
 
 CLUSTER = ("10.244.0.0/16", "fd00:244::/48")
 

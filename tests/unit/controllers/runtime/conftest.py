@@ -1,15 +1,22 @@
-"""Fakes shared by the tests of the runtime: a scripted transport and a small API server."""
+"""Fakes shared by the tests of the runtime: a scripted transport, a small API server, sockets."""
 
 import json
+import pathlib
+import ssl
+import sys
 from collections import Counter
 
 import pytest
+from cryptography import x509
 
 from cloudprovider.concurrency import current
 from cloudprovider.testing.virtual import VirtualConcurrency
-from cloudprovider_controllers.runtime.transport import Response, TransportError
+from cloudprovider_controllers.runtime.kubeconfig import ClusterConfig
+from cloudprovider_controllers.runtime.transport import HttpTransport, Response, TransportError
 
-PAGE_NODES = "/api/v1/nodes"
+HERE = pathlib.Path(__file__).parent
+# The modules beside this one, and the certificates of the manager's tests.
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "manager")]
 
 
 class ScriptedTransport:
@@ -251,5 +258,60 @@ def refusal(answer):
     def make(status, reason="", message="", **headers):
         body = {"kind": "Status", "code": status, "reason": reason, "message": message}
         return answer(status, body, **headers)
+
+    return make
+
+
+@pytest.fixture
+def serve():
+    """Start a scripted server on real sockets; all are closed after the test."""
+    from transport_server import Server
+
+    servers = []
+
+    def start(answer, context=None):
+        servers.append(Server(answer, context))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect():
+    """A transport whose connections are closed after the test."""
+    made = []
+
+    def make(server, scheme="http", tokens=None, **fields):
+        config = ClusterConfig(f"{scheme}://127.0.0.1:{server.port}", **fields)
+        made.append(HttpTransport(config, user_agent="test/1", tokens=tokens))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    """One that signs the certificates of a module's servers and clients."""
+    import pki
+
+    return pki.authority()
+
+
+@pytest.fixture
+def tls(authority, tmp_path):
+    """A server context for the given names, which asks for client certificates."""
+
+    def make(*names, issuer=None):
+        sans = x509.SubjectAlternativeName(names)
+        issued = (issuer or authority).issue("server", sans=sans, usage="server")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*issued.write(tmp_path, "server"))
+        context.load_verify_locations(cadata=authority.pem.decode())
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
 
     return make

@@ -170,9 +170,11 @@ class Clouds:
         except NotFound:
             return None
 
-    def label(self, name, value):
-        body = {"metadata": {"labels": {PROVIDER_LABEL: value}}}
+    def change(self, name, body):
         self.user.patch(SERVICES, name, body, namespace="default", patch_type="merge")
+
+    def label(self, name, value):
+        self.change(name, {"metadata": {"labels": {PROVIDER_LABEL: value}}})
 
     def delete(self, name):
         self.user.delete(SERVICES, name, namespace="default")
@@ -188,6 +190,11 @@ class Clouds:
         """How many load balancers each cloud has, made by the managers."""
         made = set(self.core.state.load_balancers) - self._balancers
         return {"alicloud": len(made), "fake": len(self.fake.balancers)}
+
+    def routed(self):
+        """The ranges of Pods that the emulated cloud routes."""
+        entries = self.core.state.route_entries.values()
+        return {entry.cidr for entry in entries if entry.cidr.startswith("10.244.")}
 
     # -- looking back ----------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ import json
 import pathlib
 
 import pytest
-from apiserver_conversation import STEPS, WATCHES, converse
+from apiserver_conversation import converse
 from apiserver_kube import Kube
+from apiserver_requests import STEPS, WATCHES
 
 NAMES = [*(step.name for step in STEPS), *(f"watch: {name}" for name, _ in WATCHES)]
 RECORDED = json.loads(pathlib.Path(__file__).with_name("answers.json").read_text())

@@ -36,6 +36,7 @@ from cloudprovider_alicloud.emulator.world import (
 
 CLUSTER = "c-test"
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
+LABEL = "service.k8s.alibaba/loadbalancer-id"
 UID = "11111111-2222-3333-4444-555555555555"
 NAME = "a1111111122223333444455555555555"
 
