@@ -231,10 +231,11 @@ def taint_again(world, record):
 def register_again(world, record, *, provider_id=""):
     """K22: the Node is deleted and its kubelet makes it again.
 
-    With ``provider_id`` it says at first that it belongs to another cloud.
+    With ``provider_id`` it says at first that it belongs to another cloud. That of an instance that
+    was stopped makes nothing.
     """
     name = node_of(world, record)
-    if not name:
+    if not name or name in world.stopped:
         return
     world.unsteady(name)
     own = f"{world.cloud.region}.{world.instances[name].id}"
