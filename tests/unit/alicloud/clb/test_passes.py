@@ -34,6 +34,7 @@ from cloudprovider.models import (
 from cloudprovider.testing.faults import Fault
 
 LABEL = "service.k8s.alibaba/loadbalancer-id"
+HTTP_CHECK = {"health-check-type": "http", "health-check-connect-port": "32123"}
 
 
 class TestCreating:
@@ -159,6 +160,22 @@ class TestCreating:
         assert attributes["HealthCheckType"] == "http"
         assert attributes["HealthCheckConnectPort"] == 32123
         assert attributes["HealthCheckURI"] == "/healthz"
+        assert not cloud.writes(lambda: balancer.ensure_load_balancer("k", service, nodes))
+
+    @pytest.mark.parametrize(
+        ("annotations", "kind", "port"),
+        [({}, "tcp", None), (HTTP_CHECK, "http", 32123)],
+        ids=["nothing-asked-for", "asked-for"],
+    )
+    def test_with_the_policy_its_health_check_goes(self, cloud, annotations, kind, port):
+        local = make_service(external_traffic_policy="Local", health_check_node_port=32123)
+        service = make_service(annotations=annotations)
+        balancer, nodes = cloud.balancer(), cloud.nodes(2)
+        balancer.ensure_load_balancer("k", local, nodes)
+        balancer.ensure_load_balancer("k", service, nodes)
+        attributes = cloud.listeners(cloud.ours()[0])["tcp:80"].attributes
+        assert attributes["HealthCheckType"] == kind
+        assert attributes.get("HealthCheckConnectPort") == port
         assert not cloud.writes(lambda: balancer.ensure_load_balancer("k", service, nodes))
 
 
