@@ -5,6 +5,7 @@ from __future__ import annotations
 from others import THEIR_CLASS
 
 from cloudprovider_alicloud import service_marks
+from cloudprovider_alicloud.clb import listener_attributes
 from cloudprovider_alicloud.provider import CLB_CLASS, AlicloudProvider
 from cloudprovider_controllers.runtime import reflector
 from cloudprovider_controllers.runtime.elector import LeaderElector
@@ -101,6 +102,11 @@ def finalizer_means_ours(patch):
     for module in (decisions, controller):
         patch.setattr(module, "needs_cleanup", lambda service, *_: needs_cleanup(service))
     patch.setattr(sync.Syncer, "_owner", lambda self, service: "")
+
+
+def local_check_stays(patch):
+    """The health check of policy Local outlives the policy."""
+    patch.setattr(listener_attributes, "after_local", lambda wanted, _answered: wanted)
 
 
 def marks_left_behind(patch):

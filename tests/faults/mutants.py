@@ -310,6 +310,7 @@ ALL = [
         "type_then_class_of_others",
         at=STATUS,
     ),
+    Mutant("local-check-stays", others.local_check_stays, "O14", 6),
 ]
 
 #: The one that only :mod:`test_isolation` can catch.

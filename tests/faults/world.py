@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 
+import fresh
 import kinds
 import msgspec
 from cluster import CLUSTER_ID, OWNER_TAG, Cluster, Unsettled
@@ -85,6 +86,7 @@ class World(Cluster):
         self.patience = kind.patience if kind else 1
         self._hours = kind.hours if kind else 1.5
         self._eligible: dict[str, float] = {}
+        self._ended_with = None  #: what users wanted before they deleted it, and what they had
 
     @property
     def process(self):
@@ -94,6 +96,10 @@ class World(Cluster):
     def play(self, scenario):
         """Run ``scenario(world)`` on virtual time; self afterwards."""
         self.time.run(lambda: self._main(scenario))
+        if self._ended_with is not None:
+            declaration, found = self._ended_with
+            usual = fresh.from_nothing(declaration)
+            self._accuse(oracles.independent_of_the_way(usual, found), "")
         return self
 
     def _main(self, scenario):
@@ -250,6 +256,8 @@ class World(Cluster):
                 break
             start = self._second_pass()
         self.violations += oracles.quiet(self.boundary.records[start:])
+        if not self.unsettled():
+            self._ended_with = fresh.declared(self), fresh.reached(self)
 
     def _second_pass(self):
         """Restart, and let every period pass; the number of the pass's first call."""

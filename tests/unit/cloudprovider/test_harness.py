@@ -174,6 +174,12 @@ def test_what_is_left_is_seen(view, clean):
     assert (oracles.nothing_left(but(balancers=()), view) == []) is clean
 
 
+@pytest.mark.parametrize(("found", "count"), [("ab", 0), ("a", 1), ("abc", 1), ("ac", 2)], ids=str)
+def test_what_another_way_would_not_have_led_to_is_seen(found, count):
+    violations = oracles.independent_of_the_way(set("ab"), set(found))
+    assert [violation[:4] for violation in violations] == ["O14:"] * count
+
+
 def test_a_write_in_a_quiet_pass_is_seen_and_a_lease_is_not():
     records = [
         Record(n=0, t=0, api="k8s", op="PUT leases", write=True),

@@ -7,7 +7,7 @@ after every write, final ones at the end. Numbers are those of ``spec/reliabilit
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import msgspec
 
@@ -236,6 +236,18 @@ def nothing_left(initial: View, now: View) -> list[str]:
     found = [f"O10: {balancer.id} is left behind" for balancer in now.balancers]
     found += [f"O10: {new} is left behind" for new in set(now.foreign) - set(initial.foreign)]
     return found + foreign_untouched(initial, now)
+
+
+def independent_of_the_way(usual: Set[str], found: Set[str]) -> list[str]:
+    """O14: what comes of a declaration is what comes of it in a fresh cluster.
+
+    Args:
+        usual: Every resource of the fresh cluster as text, without ids and times.
+        found: The same of this one.
+
+    """
+    more = [f"O14: from nothing there would not be {item}" for item in sorted(found - usual)]
+    return more + [f"O14: from nothing there would be {item}" for item in sorted(usual - found)]
 
 
 def safe(before: View, now: View) -> list[str]:
