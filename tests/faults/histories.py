@@ -128,8 +128,16 @@ class History:
         """The Services that a Warning is due for, and has not come."""
         if not self.due:
             return []
-        warned = {e["involvedObject"]["name"] for e in self._events() if e["type"] == "Warning"}
-        return sorted(self.due.keys() - warned)
+        said = [
+            (event["involvedObject"]["name"], event["message"])
+            for event in self._events()
+            if event["type"] == "Warning"
+        ]
+        return sorted(
+            name
+            for name, parts in self.due.items()
+            if not any(name == about and all(p in text for p in parts) for about, text in said)
+        )
 
     def unheard(self):
         """The Services whose users have not been told what they must be."""
