@@ -26,6 +26,11 @@ _OF_THE_BOUNDARY = {
     "event_cut": ("K6", "the connection breaks before an event"),
     "event_twice": ("K4", "an event is told twice"),
     "event_late": ("K4", "one kind of objects is told of 45 s later than the other"),
+    "watch_silent": (
+        "K6",
+        "a half-open connection: a watch tells nothing more, until its reader gives up",
+    ),
+    "watch_garbled": ("K6", "a line of a watch is cut in the middle, the next is whole"),
     "frozen_before": (
         "K15",
         "the leader stops in mid-call for longer than its lease, then goes on",

@@ -13,6 +13,7 @@ import msgspec
 from cloudprovider import models
 from cloudprovider.testing.harness import oracles
 from cloudprovider_alicloud.emulator.world import launch_instance, terminate_instance
+from cloudprovider_alicloud.provider import CLB_CLASS
 from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 
 OWNER_TAG = "kubernetes.do.not.delete"
@@ -34,6 +35,7 @@ class Cluster:
         self.stopped: frozenset[str] = frozenset()
         self.excluded: frozenset[str] = frozenset()
         self.broken: frozenset[str] = frozenset()
+        self.elsewhere: frozenset[str] = frozenset()  #: UIDs of what other controllers serve
         self.violations: list[str] = []
         self._decoded: dict[tuple[str, str, int], object] = {}
 
@@ -197,6 +199,8 @@ class Cluster:
             members=frozenset(self.instances),
             steady=self.steady(backends),
             broken=self.broken,
+            classes=frozenset({CLB_CLASS}),
+            elsewhere=self.elsewhere,
         )
 
     def steady(self, backends):

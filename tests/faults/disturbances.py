@@ -117,10 +117,14 @@ def rollback(world, record):
 def recreate(world, record, *, by_force):
     """K11: the Service is deleted and made again under its name; ``by_force``: at once."""
     service = target(world, record)
-    if service is None:
-        return
+    if service is not None:
+        make_again(world, service, again(service), by_force=by_force)
+
+
+def again(service):
+    """What a user declares who makes ``service`` anew."""
     meta, spec = service["metadata"], service["spec"]
-    again = {
+    return {
         "metadata": {"name": meta["name"], "annotations": meta.get("annotations") or {}},
         "spec": {
             name: spec[name]
@@ -128,17 +132,39 @@ def recreate(world, record, *, by_force):
             if name in spec
         },
     }
+
+
+def make_again(world, service, made, *, by_force):
+    """Delete ``service`` and make ``made`` under its name."""
+    meta = service["metadata"]
     world.client.delete(SERVICES, meta["name"], namespace=meta["namespace"])
     if by_force:
         strip_finalizers(world, service)
-        world.client.create(SERVICES, again, meta["namespace"])
+        world.client.create(SERVICES, made, meta["namespace"])
         return
 
     def later():
         world.wait_until_gone(name=meta["name"])
-        world.client.create(SERVICES, again, meta["namespace"])
+        world.client.create(SERVICES, made, meta["namespace"])
 
     world.act(later)
+
+
+def terminate(world, record, *, restarted_after=0.0):
+    """P3: SIGTERM, in mid-call: it is on its way for two more seconds."""
+    process = record.proc
+    index = world.managers.index(process)
+    world.ask_to_end(process)
+    world.held.add(index)
+
+    def later():
+        while world.time.threads(process):
+            world.time.sleep(1)
+        world.time.sleep(restarted_after)
+        world.held.discard(index)
+
+    world.act(later)
+    world.time.sleep(2)
 
 
 def target(world, record):

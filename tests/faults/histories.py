@@ -10,6 +10,10 @@ from cloudprovider.testing.harness import journals
 MONITOR_PERIOD = 20.0
 #: Seconds for which a renewal is proof.
 RENEW_DEADLINE = 40.0
+#: Seconds between two looks at the lease of another.
+RETRY_PERIOD = 20.0
+#: Seconds for which a kubelet waits between SIGTERM and SIGKILL, by default.
+GRACE = 30.0
 
 
 class History:
@@ -23,6 +27,12 @@ class History:
         self.deletions: list[journals.NodeDeletion] = []
         self.processes = 0  #: managers started
         self.due = {}  #: by the name of a Service: what its one Warning must say
+        #: By UID: what at least one Warning about the Service must say.
+        self.to_be_heard: dict[str, str] = {}
+        self._heard: set[str] = set()
+        self.stops: dict[str, journals.Stop] = {}
+        self.released: set[int] = set()  #: numbers of the calls that gave the lease back
+        self.trespasses: list[str] = []
         self.saved = None  #: the API server's state after the last write of a user
         self._nodes: dict[str, tuple[str, int]] = {}
         for storage in ("nodes", "services"):
@@ -38,7 +48,20 @@ class History:
         now = self._world.time.elapsed()
         self.answers.append(journals.InstanceAnswer(t=now, asked=asked, found=found))
 
+    def was_asked_to_end(self, process):
+        """SIGTERM was sent to a manager."""
+        self.stops[process] = journals.Stop(process, self._world.time.elapsed())
+
+    def has_ended(self, process, code):
+        """A manager ended by itself."""
+        if process in self.stops:
+            asked = self.stops[process].asked
+            now = self._world.time.elapsed()
+            self.stops[process] = journals.Stop(process, asked, now, code)
+
     def _changed(self, storage, change):
+        if storage == "events" and self.to_be_heard:
+            self._hear(msgspec.json.decode(change.entry.data))
         if storage not in {"nodes", "services"}:
             return
         name = change.entry.key[1]
@@ -51,12 +74,24 @@ class History:
             self._nodes[name] = (instance, count)
 
     def _answered_by_server(self, record):
+        if record.op == "PUT leases" and '"holderIdentity":""' in record.args.get("body", ""):
+            sent = reversed(self._world.boundary.records)
+            self.released.add(next(r.n for r in sent if (r.proc, r.op) == (record.proc, record.op)))
+        self.trespasses += journals.trespass(record, self._served_elsewhere(record.key))
         if record.proc == "user" and record.effect:
             self.saved = self._world.server.snapshot()
         elif record.op == "DELETE nodes" and record.effect:
             instance, count = self._nodes[record.key]
             deletion = journals.NodeDeletion(record.t, record.key, instance, record.pre, count)
             self.deletions.append(deletion)
+
+    def _served_elsewhere(self, key):
+        """UIDs of Services that another controller serves, and still is to."""
+        if not self._world.elsewhere:
+            return frozenset()
+        entry = self._world.server.store.get("services", tuple(key.split("/")))
+        given_up = entry is not None and b'"loadBalancerClass"' not in entry.data
+        return frozenset() if given_up else self._world.elsewhere
 
     def violations(self):
         """What the oracles over journals say."""
@@ -65,29 +100,56 @@ class History:
         kubernetes = [r for r in world.server.journal.records() if r.proc.startswith("manager")]
         cloud = [record for record in records if record.api != "k8s"]
         found = journals.node_deletions(self.deletions, self.answers, period=MONITOR_PERIOD)
-        if world.elected:
-            found += journals.one_writer(records, deadline=RENEW_DEADLINE)
+        found += self.trespasses
+        found += self._lease_and_stops(records)
         found += journals.no_hot_loop(records, budget=world.budget(), burst=15 * world.patience)
         found += journals.one_series(self._events(), processes=self.processes, due=self.due)
         found += journals.preconditions(kubernetes, cloud)
+        found += [f"O12: nobody was told {text}" for text in self.unheard()]
         for watch in self.watches:
             found += journals.watch_guarantees(watch, self.written)
         return found
+
+    def _lease_and_stops(self, records):
+        stops = list(self.stops.values())
+        found = journals.ended_in_order(stops, grace=GRACE)
+        if not self._world.elected:
+            return found
+        found += journals.one_writer(records, deadline=RENEW_DEADLINE, released=self.released)
+        return found + journals.handed_over(
+            records,
+            stops,
+            released=self.released,
+            within=RETRY_PERIOD,
+            until=self._world.time.elapsed(),
+        )
 
     def unsaid(self):
         """The Services that a Warning is due for, and has not come: another does not count."""
         if not self.due:
             return []
-        warned = {
-            event["involvedObject"]["name"]
+        said = [
+            (event["involvedObject"]["name"], event["message"])
             for event in self._events()
             if event["type"] == "Warning"
-            and all(
-                part in event["message"]
-                for part in self.due.get(event["involvedObject"]["name"], ())
-            )
-        }
-        return sorted(self.due.keys() - warned)
+        ]
+        return sorted(
+            name
+            for name, parts in self.due.items()
+            if not any(name == about and all(p in text for p in parts) for about, text in said)
+        )
+
+    def unheard(self):
+        """The Services whose users have not been told what they must be."""
+        return sorted(
+            f"{uid}: {text}" for uid, text in self.to_be_heard.items() if uid not in self._heard
+        )
+
+    def _hear(self, event):
+        uid = event["involvedObject"].get("uid")
+        text = self.to_be_heard.get(uid)
+        if event["type"] == "Warning" and text is not None and text in event["message"]:
+            self._heard.add(uid)
 
     def _events(self):
         entries = self._world.server.store.table("events").entries()

@@ -11,6 +11,9 @@ import functools
 from collections.abc import Callable
 
 import disturbances as what
+import others
+
+from cloudprovider_alicloud.provider import CLB_CLASS
 
 LOCK = ("leases", "events")
 
@@ -31,6 +34,16 @@ def writes(record):
 def events(record):
     """Events that tell users."""
     return record.op == "POST events"
+
+
+def service_writes(record):
+    """Effective writes on Services."""
+    return record.effect and record.op.startswith("PATCH services")
+
+
+def anything(_record):
+    """Every call, or event."""
+    return True
 
 
 def work(record):
@@ -93,11 +106,13 @@ KINDS = {
         "O3",
     ),
     "unseen_flip": _kind("K3", functools.partial(what.unseen, change=what.flip_label), work),
-    "event_hidden": _kind("K3", what.hidden, lambda _: True, point="event"),
-    "event_twice": Kind("K4", None, lambda _: True, ("O21",), point="event"),
-    "event_late": Kind("K4", None, lambda _: True, point="event"),
-    "event_crash": Kind("P1", None, lambda _: True, point="event"),
-    "event_cut": Kind("K6", None, lambda _: True, point="event"),
+    "event_hidden": _kind("K3", what.hidden, anything, point="event"),
+    "event_twice": Kind("K4", None, anything, ("O21",), point="event"),
+    "event_late": Kind("K4", None, anything, point="event"),
+    "event_crash": Kind("P1", None, anything, point="event"),
+    "event_cut": Kind("K6", None, anything, point="event"),
+    "watch_silent": Kind("K6", None, anything, point="event"),
+    "watch_garbled": Kind("K6", None, anything, point="event"),
     "gap": _kind("K5", what.gap, any_kubernetes, as_status=False),
     "gap_status": _kind("K5", what.gap, any_kubernetes, as_status=True),
     "conflict": _kind("K7", what.refuse, writes, status=409, reason="Conflict"),
@@ -148,6 +163,17 @@ KINDS = {
     "finalizer_added": _kind("K10", what.add_finalizer, work),
     "recreated": _kind("K11", what.recreate, work, by_force=False),
     "recreated_by_force": _kind("K11", what.recreate, work, "O3", by_force=True),
+    "class_of_others": _kind("K12", others.change_class, work, class_name=others.THEIR_CLASS),
+    "class_of_others_by_force": _kind(
+        "K12", others.change_class, work, "O3", class_name=others.THEIR_CLASS, by_force=True
+    ),
+    "class_of_ours": _kind("K12", others.change_class, work, class_name=CLB_CLASS),
+    "type_then_class_of_others": _kind(
+        "K12", others.class_at_type_change, work, class_name=others.THEIR_CLASS
+    ),
+    "type_then_class_of_ours": _kind(
+        "K12", others.class_at_type_change, work, class_name=CLB_CLASS
+    ),
     "status_cleared": _kind("K13", what.edit_service, work, body=_STATUS, subresource="status"),
     "status_forged": _kind("K13", what.forge_status, work, "O19"),
     "label_gone": _kind("K13", what.edit_service, work, body=_UNLABELLED),
@@ -158,6 +184,9 @@ KINDS = {
     "frozen_after": Kind("P4", None, work, managers=2),
     "partition": _kind("K15", what.partition, work, managers=2),
     "leader_killed": Kind("P1", None, work, managers=2),
+    "terminated": _kind("P3", what.terminate, anything),
+    # The other one, who waits, is to take over, and not the one that is started again.
+    "leader_terminated": _kind("P3", what.terminate, work, restarted_after=30.0, managers=2),
     "clock_ahead": _kind("K16", what.clock, work, seconds=3600.0, managers=2),
     "clock_back": _kind("K16", what.clock, work, seconds=-3600.0, managers=2),
     "suspended": _kind("K16", what.suspend, work, "O2", managers=2, hours=NEXT_LOOK),
@@ -168,6 +197,9 @@ KINDS = {
     "events_refused": _kind(
         "K18", what.refuse, events, status=403, reason="Forbidden", seconds=3600.0
     ),
+    "admission_refuses": _kind("K19", others.admission, service_writes, status=400, reason=""),
+    "policy_refuses": _kind("K19", others.admission, service_writes, status=422, reason="Invalid"),
+    "admission_strips": _kind("K19", others.admission_strips, service_writes),
     "unreadable": _kind("K20", what.unreadable, work),
     "restart": _kind("K21", what.restart, any_kubernetes),
     "registered_again": _kind("K22", what.register_again, work),

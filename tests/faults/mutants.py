@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable
 
 import defects_of_clusters as clusters
+import defects_of_others as others
 import pytest
 
 from cloudprovider.errors import CloudProviderError, ResourceNotFound
@@ -279,6 +280,37 @@ ALL = [
         2,
         STATUS,
     ),
+    Mutant("stop-not-heard", others.stop_not_heard, "O18", 1, "terminated"),
+    Mutant("lease-kept", others.lease_kept, "O18", 1, "leader_terminated", managers=2),
+    Mutant(
+        "lease-given-back-first",
+        others.lease_given_back_first,
+        "O9",
+        1,
+        "leader_terminated",
+        2,
+        "CreateLoadBalancer",
+    ),
+    Mutant("silence-believed", others.silence_believed, "O7", 2, "watch_silent"),
+    Mutant("nonsense-skipped", others.nonsense_skipped, "O7", 2, "watch_garbled"),
+    Mutant("refusal-does-not-matter", others.refusal_does_not_matter, "O3", 1, "admission_refuses"),
+    Mutant("webhook-not-named", others.webhook_not_named, "O12", 1, "admission_refuses"),
+    Mutant(
+        "finalizer-not-looked-for", others.finalizer_not_looked_for, "O3", 1, "admission_strips"
+    ),
+    Mutant("every-class-is-ours", others.every_class_is_ours, "O7", 1, "class_of_others"),
+    Mutant(
+        "finalizer-means-ours", others.finalizer_means_ours, "O1", 1, "class_of_others", at=STATUS
+    ),
+    Mutant(
+        "marks-left-behind",
+        others.marks_left_behind,
+        "O7",
+        1,
+        "type_then_class_of_others",
+        at=STATUS,
+    ),
+    Mutant("local-check-stays", others.local_check_stays, "O14", 6),
 ]
 
 #: The one that only :mod:`test_isolation` can catch.

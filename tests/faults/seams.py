@@ -6,6 +6,7 @@ import json
 
 import msgspec
 
+from cloudprovider.concurrency import current
 from cloudprovider.testing.harness import journals
 from cloudprovider_alicloud.api.caller import CallFailed
 from cloudprovider_alicloud.emulator.inprocess import EmulatorCaller
@@ -75,7 +76,7 @@ class KubernetesFailures:
 class Refused(Exception):
     """The API server answers with a Status."""
 
-    def __init__(self, status, reason, headers=None):
+    def __init__(self, status, reason, headers=None, message=""):
         super().__init__(reason)
         self.response = Response(
             status=status,
@@ -86,20 +87,33 @@ class Refused(Exception):
                     "status": "Failure",
                     "reason": reason,
                     "code": status,
-                    "message": f"{reason}, by the plan of faults",
+                    "message": message or f"{reason}, by the plan of faults",
                 }
             ),
         )
 
 
 class FaultyTransport:
-    """The embedded API server, behind the boundary. ``watched`` gets every watch."""
+    """The embedded API server, behind the boundary.
 
-    def __init__(self, server, boundary, proc, *, watched=lambda _watch: None):
+    ``watched`` gets every watch. ``admit`` is what webhooks make of the body of a request, by its
+    operation and key.
+    """
+
+    def __init__(
+        self,
+        server,
+        boundary,
+        proc,
+        *,
+        watched=lambda _watch: None,
+        admit=lambda _op, _key, body: body,
+    ):
         self._inner = InProcessTransport(server, proc=proc, user_agent="manager")
         self._server = server
         self._boundary = boundary
         self._watched = watched
+        self._admit = admit
 
     def request(self, method, path, *, query, headers, body, timeout):
         op, key = operation(method, path)
@@ -108,7 +122,12 @@ class FaultyTransport:
         try:
             return self._boundary.cross(
                 lambda: self._inner.request(
-                    method, path, query=query, headers=headers, body=body, timeout=timeout
+                    method,
+                    path,
+                    query=query,
+                    headers=headers,
+                    body=self._admit(op, key, body),
+                    timeout=timeout,
                 ),
                 KubernetesFailures(),
                 api="k8s",
@@ -139,7 +158,7 @@ class FaultyTransport:
             initial=query.get("sendInitialEvents") == "true",
         )
         self._watched(watch)
-        return _Stream(inner, self._boundary, watch)
+        return _Stream(inner, self._boundary, watch, read_timeout)
 
 
 class _Refusal:
@@ -160,10 +179,12 @@ class _Refusal:
 class _Stream:
     """A watch whose events pass the boundary one by one."""
 
-    def __init__(self, inner, boundary, watch):
+    def __init__(self, inner, boundary, watch, read_timeout):
         self._inner = inner
         self._boundary = boundary
         self._watch = watch
+        self._read_timeout = read_timeout
+        self._closed = current().event()
 
     @property
     def status(self):
@@ -186,6 +207,12 @@ class _Stream:
             if kind == "event_cut":
                 self._inner.close()
                 raise TransportError("the connection broke before an event")
+            if kind == "watch_silent":
+                self._be_silent()
+                return
+            if kind == "watch_garbled":
+                yield line[: len(line) // 2]
+                continue
             if kind == "event_hidden":
                 hidden = True
                 continue
@@ -194,7 +221,14 @@ class _Stream:
                     self._watch.lines.append(seen)
                 yield line
 
+    def _be_silent(self):
+        """Half-open: nothing comes any more, until the reader gives up or closes it."""
+        self._inner.close()
+        if not self._closed.wait(self._read_timeout):
+            raise TransportError(f"nothing came for {self._read_timeout:g} s")
+
     def close(self):
+        self._closed.set()
         self._inner.close()
 
 

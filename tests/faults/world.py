@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import itertools
 
+import fresh
 import kinds
 import msgspec
 from cluster import CLUSTER_ID, OWNER_TAG, Cluster, Unsettled
-from histories import MONITOR_PERIOD, RENEW_DEADLINE, History
+from histories import MONITOR_PERIOD, RENEW_DEADLINE, RETRY_PERIOD, History
+from others import Admission
 from seams import CloudFailures, FaultyCaller, FaultyTransport
 
 from cloudprovider.testing.harness import oracles
@@ -40,7 +42,7 @@ ALONE = ["--leader-elect=false"]
 ELECTED = [
     "--leader-elect-lease-duration=60s",
     f"--leader-elect-renew-deadline={RENEW_DEADLINE:g}s",
-    "--leader-elect-retry-period=20s",
+    f"--leader-elect-retry-period={RETRY_PERIOD:g}s",
 ]
 #: Seconds for which a node has been a backend before it is an outage if it is taken out.
 STEADY = 10.0
@@ -76,12 +78,15 @@ class World(Cluster):
         self._flags = [*FLAGS, *self.flags, *(ELECTED if self.elected else ALONE), *flags]
         self.processes = itertools.count(1)
         self.managers = [""] * managers
+        self.held = set()  #: indices of those that are not started again for now
+        self.stops = {}  #: by process: what a SIGTERM to it sets
         self.actors = 0  #: others who are still busy
         kind = kinds.KINDS.get(injection.kind) if injection else None
         self._excused = kind.excuses if kind else ()
         self.patience = kind.patience if kind else 1
         self._hours = kind.hours if kind else 1.5
         self._eligible: dict[str, float] = {}
+        self._ended_with = None  #: what users wanted before they deleted it, and what they had
 
     @property
     def process(self):
@@ -91,6 +96,10 @@ class World(Cluster):
     def play(self, scenario):
         """Run ``scenario(world)`` on virtual time; self afterwards."""
         self.time.run(lambda: self._main(scenario))
+        if self._ended_with is not None:
+            declaration, found = self._ended_with
+            usual = fresh.from_nothing(declaration)
+            self._accuse(oracles.independent_of_the_way(usual, found), "")
         return self
 
     def _main(self, scenario):
@@ -106,6 +115,7 @@ class World(Cluster):
         )
         self.client = Client(InProcessTransport(self.server, proc="user", user_agent="user"), qps=0)
         self.history = History(self)
+        self.admission = Admission(self)
         for number in range(1, self._nodes + 1):
             self.join(f"node-{number}")
         self.initial = self._last = self.view()
@@ -133,10 +143,16 @@ class World(Cluster):
         )
         cloud = AlicloudProvider(config, caller=caller)
         transport = FaultyTransport(
-            self.server, self.boundary, process, watched=self.history.watches.append
+            self.server,
+            self.boundary,
+            process,
+            watched=self.history.watches.append,
+            admit=self.admission.review,
         )
         options = read_flags(tuple(self._flags))
-        Manager(options, transport=transport, cloud=cloud).run(self.time.event())
+        stop = self.stops[process] = self.time.event()
+        code = Manager(options, transport=transport, cloud=cloud).run(stop)
+        self.history.has_ended(process, code)
         self.time.kill(process)  # the process ends, whatever its threads are at
 
     def _cloud_config(self):
@@ -174,8 +190,13 @@ class World(Cluster):
     def restart_if_dead(self):
         """What a kubelet does with a manager that died."""
         for index, process in enumerate(self.managers):
-            if not self.time.threads(process):
+            if not self.time.threads(process) and index not in self.held:
                 self.start_manager(index)
+
+    def ask_to_end(self, process):
+        """SIGTERM."""
+        self.history.was_asked_to_end(process)
+        self.stops[process].set()
 
     # -- others ----------------------------------------------------------------------------
 
@@ -199,7 +220,7 @@ class World(Cluster):
         self.history.due[name] = parts
 
     def unsettled(self):
-        missing = self.history.unsaid()
+        missing = self.history.unsaid() + self.history.unheard()
         return super().unsettled() + [f"O12: nothing was said of {name}" for name in missing]
 
     def steady(self, backends):
@@ -235,6 +256,8 @@ class World(Cluster):
                 break
             start = self._second_pass()
         self.violations += oracles.quiet(self.boundary.records[start:])
+        if not self.unsettled():
+            self._ended_with = fresh.declared(self), fresh.reached(self)
 
     def _second_pass(self):
         """Restart, and let every period pass; the number of the pass's first call."""

@@ -16,7 +16,7 @@ def service(**changes):
     spec = {"type": "LoadBalancer", "ports": (models.ServicePort(port=80, node_port=30000),)}
     ingress = (models.LoadBalancerIngress(ip="1.2.3.4"),)
     meta |= {k: v for k, v in changes.items() if k in ("finalizers", "uid", "deletion_timestamp")}
-    spec |= {k: v for k, v in changes.items() if k == "type"}
+    spec |= {k: v for k, v in changes.items() if k in ("type", "load_balancer_class")}
     if "ip" in changes:
         ingress = (models.LoadBalancerIngress(ip=changes["ip"]),) if changes["ip"] else None
     return models.Service(
@@ -129,6 +129,33 @@ def test_a_step_is_judged_by_what_was_there_before(violated, changes, view):
     assert [violation.partition(":")[0] for violation in found] == ([violated] if violated else [])
 
 
+OURS, OTHERS = (service(load_balancer_class=name) for name in ("example.com/a", "example.com/b"))
+
+
+@pytest.mark.parametrize(
+    ("view", "violated"),
+    [
+        pytest.param(but(services=(OURS,)), [], id="ours"),
+        pytest.param(but(services=(OURS,), balancers=()), ["O7", "O19"], id="ours-without"),
+        pytest.param(but(services=(OTHERS,)), ["O7"] * 3, id="somebody-elses"),
+        pytest.param(
+            but(services=(OTHERS,), balancers=(), elsewhere=frozenset({"u1"})),
+            [],
+            id="served-elsewhere",
+        ),
+        pytest.param(
+            but(services=(OTHERS,), elsewhere=frozenset({"u1"})),
+            ["O7"] * 3,
+            id="served-elsewhere-and-here",
+        ),
+    ],
+)
+def test_a_class_says_whose_a_service_is(view, violated):
+    view = msgspec.structs.replace(view, classes=frozenset({"example.com/a"}))
+    found = oracles.converged(view) + oracles.honest(view)
+    assert [violation.partition(":")[0] for violation in found] == violated
+
+
 def test_while_a_service_is_cleaned_up_its_status_may_name_what_is_gone():
     assert oracles.honest(but(services=(LEAVING,), balancers=())) == []
 
@@ -145,6 +172,12 @@ def test_while_a_service_is_cleaned_up_its_status_may_name_what_is_gone():
 )
 def test_what_is_left_is_seen(view, clean):
     assert (oracles.nothing_left(but(balancers=()), view) == []) is clean
+
+
+@pytest.mark.parametrize(("found", "count"), [("ab", 0), ("a", 1), ("abc", 1), ("ac", 2)], ids=str)
+def test_what_another_way_would_not_have_led_to_is_seen(found, count):
+    violations = oracles.independent_of_the_way(set("ab"), set(found))
+    assert [violation[:4] for violation in violations] == ["O14:"] * count
 
 
 def test_a_write_in_a_quiet_pass_is_seen_and_a_lease_is_not():

@@ -1,5 +1,6 @@
 """The oracles over journals: each sees what it is for, and nothing where there is nothing."""
 
+import msgspec
 import pytest
 
 from cloudprovider.testing.harness import journals
@@ -103,6 +104,90 @@ def write(t, proc="a", op="CreateLoadBalancer", **fields):
 def test_only_who_holds_the_lease_writes(records, wrong):
     found = journals.one_writer(records, deadline=10.0)
     assert numbers(found) == (["O9"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("records", "wrong"),
+    [
+        pytest.param([renewal(0), write(1)], False, id="before"),
+        pytest.param([renewal(0), renewal(1, outcome="RELEASE"), write(2)], True, id="after"),
+        pytest.param(
+            [renewal(0), renewal(1, outcome="RELEASE"), renewal(2), write(3)], False, id="again"
+        ),
+    ],
+)
+def test_nothing_is_written_after_the_lease_was_given_back(records, wrong):
+    records, released = numbered(records)
+    found = journals.one_writer(records, deadline=10.0, released=released)
+    assert numbers(found) == (["O9"] if wrong else [])
+
+
+def numbered(records):
+    """``records`` in their order, and the numbers of those that give the lease back."""
+    released = {n for n, record in enumerate(records) if record.outcome == "RELEASE"}
+    return [
+        msgspec.structs.replace(record, n=n, outcome="ok" if n in released else record.outcome)
+        for n, record in enumerate(records)
+    ], released
+
+
+# -- O18 -----------------------------------------------------------------------------------------
+
+ASKED = journals.Stop("a", 10.0, 11.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("stop", "wrong"),
+    [
+        pytest.param(journals.Stop("a", 10.0, 40.0, 0), False, id="in-time"),
+        pytest.param(journals.Stop("a", 10.0, 40.1, 0), True, id="too-late"),
+        pytest.param(journals.Stop("a", 10.0), True, id="never"),
+        pytest.param(journals.Stop("a", 10.0, 11.0, 1), True, id="not-in-order"),
+    ],
+)
+def test_who_is_asked_to_end_does_so_in_order(stop, wrong):
+    found = journals.ended_in_order([stop], grace=30.0)
+    assert numbers(found) == (["O18"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("records", "wrong"),
+    [
+        pytest.param([renewal(0), renewal(11, outcome="RELEASE")], True, id="nobody-took-it"),
+        pytest.param(
+            [renewal(0), renewal(11, outcome="RELEASE"), renewal(31, "b")], False, id="taken"
+        ),
+        pytest.param(
+            [renewal(0), renewal(11, outcome="RELEASE"), renewal(32, "b")], True, id="late"
+        ),
+        pytest.param(
+            [renewal(0), renewal(11, outcome="RELEASE"), renewal(12, "b", status=409)],
+            True,
+            id="refused",
+        ),
+        pytest.param([renewal(0), renewal(12, "b")], True, id="not-given-back"),
+        pytest.param([renewal(0, "b")], False, id="did-not-lead"),
+    ],
+)
+def test_a_leader_that_ends_hands_over(records, wrong):
+    records, released = numbered(records)
+    found = journals.handed_over(records, [ASKED], released=released, within=20.0, until=100.0)
+    assert numbers(found) == (["O18"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"proc": "a", "pre": "uid=u1,resourceVersion=3"}, True),
+        ({"proc": "a", "pre": "uid=u2"}, False),
+        ({"proc": "user", "pre": "uid=u1"}, False),
+        ({"proc": "a", "pre": "uid=u1", "effect": False}, False),
+    ],
+    ids=["theirs", "ours", "somebody", "without-effect"],
+)
+def test_what_another_controller_serves_is_not_written(fields, wrong):
+    record = Record(n=0, t=0, api="k8s", op="PATCH services", **{"effect": True, **fields})
+    assert numbers(journals.trespass(record, {"u1"})) == (["O1"] if wrong else [])
 
 
 # -- O11, O12, O13, O15 ----------------------------------------------------------------------------

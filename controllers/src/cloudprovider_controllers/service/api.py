@@ -32,6 +32,22 @@ class Outdated(Exception):
     """The cache is behind: the Service is gone, another one, or wants something else now."""
 
 
+class Unwanted(Outdated):
+    """The Service has our marks, and another controller's class by now: they have to go again."""
+
+
+class FinalizerLost(errors.ApiError):
+    """The API server took our write, and the finalizer is not there: a webhook took it out."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(
+            200,
+            "",
+            f"the write was taken, but Service {service.key} has no finalizer "
+            f"{CLEANUP_FINALIZER} after it: an admission webhook must not take it out",
+        )
+
+
 class ServiceApi:
     """Reads and conditional writes of Services.
 
@@ -88,6 +104,8 @@ class ServiceApi:
 
         Raises:
             Outdated: it is gone or being deleted, or it wants no load balancer any more.
+            Unwanted: the same, and it has our marks now.
+            FinalizerLost: it has no finalizer after all.
             ApiError: the API server refused for another reason.
 
         """
@@ -107,8 +125,12 @@ class ServiceApi:
             raise
         same = found.metadata.uid == service.metadata.uid
         alive = found.metadata.deletion_timestamp is None
-        if not (same and alive and wants_load_balancer(found, self._ours)):
+        if not (same and alive):
             raise Outdated(f"Service {service.key} is not what the cache says")
+        if not wants_load_balancer(found, self._ours):
+            raise Unwanted(f"Service {service.key} wants no load balancer any more")
+        if not has_finalizer(found):
+            raise FinalizerLost(service)
         return found
 
     def report(self, service: Service, status: LoadBalancerStatus) -> None:

@@ -18,7 +18,7 @@ from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import TransportError
-from cloudprovider_controllers.service.api import Outdated, ServiceApi
+from cloudprovider_controllers.service.api import Outdated, ServiceApi, Unwanted
 from cloudprovider_controllers.service.decisions import (
     ServiceState,
     announces_change,
@@ -217,7 +217,11 @@ class Syncer:
         if state.proven and has_finalizer(service) and noted:
             return service
         doing = "failed to add load balancer cleanup finalizer"
-        service = self._api_call(doing, lambda: self.api.claim(service, owner))
+        try:
+            service = self._api_call(doing, lambda: self.api.claim(service, owner))
+        except Unwanted:
+            state.attempted = True  # what was written has to be taken away
+            raise
         state.proven = True
         return service
 

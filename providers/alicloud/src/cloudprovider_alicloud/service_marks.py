@@ -67,8 +67,10 @@ class ServiceMarks:
             return
         # The UID is refused like any other value: only the live object says whether it was the UID.
         if answer.status not in _REFUSED or not self._is_another(service):
+            why = _message(answer.data)
             raise CloudProviderError(
                 f"the API server answered {answer.status} to {what} of Service {service.key}"
+                + (f": {why}" if why else "")
             )
 
     def _is_another(self, service: Service) -> bool:
@@ -91,6 +93,18 @@ class _Meta(msgspec.Struct):
 
 class _Found(msgspec.Struct):
     metadata: _Meta
+
+
+class _Status(msgspec.Struct):
+    message: str | None = None
+
+
+def _message(data: bytes) -> str:
+    """What a Status says, e.g. which admission webhook refused; empty if ``data`` is none."""
+    try:
+        return msgspec.json.decode(data, type=_Status).message or ""
+    except msgspec.DecodeError:
+        return ""
 
 
 def _path(service: Service) -> str:

@@ -11,6 +11,8 @@ from clb_world import annotated, ids, make_service
 from cloudprovider.errors import CloudProviderError, QuotaExceeded, ResourceNotFound
 from cloudprovider.models import ServicePort
 
+HTTP_CHECK = {"health-check-type": "http", "health-check-connect-port": "32123"}
+
 
 class TestChanging:
     def test_drift_is_repaired_and_strangers_stay(self, cloud):
@@ -90,6 +92,22 @@ class TestChanging:
         assert not cloud.writes(lambda: balancer.ensure_load_balancer("k", changed, nodes))
         cloud.clock.sleep(100)
         assert not cloud.writes(lambda: cloud.balancer().ensure_load_balancer("k", changed, nodes))
+
+    @pytest.mark.parametrize(
+        ("annotations", "kind", "port"),
+        [({}, "tcp", None), (HTTP_CHECK, "http", 32123)],
+        ids=["nothing-asked-for", "asked-for"],
+    )
+    def test_with_the_policy_its_health_check_goes(self, cloud, annotations, kind, port):
+        local = make_service(external_traffic_policy="Local", health_check_node_port=32123)
+        service = make_service(annotations=annotations)
+        balancer, nodes = cloud.balancer(), cloud.nodes(2)
+        balancer.ensure_load_balancer("k", local, nodes)
+        balancer.ensure_load_balancer("k", service, nodes)
+        attributes = cloud.listeners(cloud.ours()[0])["tcp:80"].attributes
+        assert attributes["HealthCheckType"] == kind
+        assert attributes.get("HealthCheckConnectPort") == port
+        assert not cloud.writes(lambda: balancer.ensure_load_balancer("k", service, nodes))
 
     def test_the_specification(self, cloud):
         nodes, balancer = cloud.nodes(1), cloud.balancer()

@@ -19,6 +19,9 @@ class Server:
         self._answers = {"PATCH": (patch, {}), "GET": read}
         self.requests = []
 
+    def answer_patch(self, status, answer):
+        self._answers["PATCH"] = (status, answer)
+
     def raw(self, method, path, *, body=None, content_type=""):
         del body, content_type
         self.requests.append((method, path))
@@ -57,3 +60,19 @@ def test_a_label_for_a_service_that_is_gone_is_no_error(patch, read, refused):
     assert server.requests[0] == ("PATCH", "/api/v1/namespaces/default/services/web/status")
     reads = [("GET", "/api/v1/namespaces/default/services/web")] if read else []
     assert server.requests[1:] == reads
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"kind": "Status", "message": 'admission webhook "x" denied the request'}, 'webhook "x"'),
+        ({"kind": "Status"}, "of Service default/web$"),
+        (b"<html>", "of Service default/web$"),
+    ],
+    ids=["a-webhook", "no-message", "a-page"],
+)
+def test_why_the_api_server_refused_is_told(answer, said):
+    server = Server(400, (500, {}))
+    server.answer_patch(400, answer)
+    with pytest.raises(CloudProviderError, match=said):
+        ServiceMarks(server).label(SERVICE, {"a": None})

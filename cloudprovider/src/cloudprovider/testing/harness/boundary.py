@@ -35,8 +35,16 @@ WRITE_KINDS: tuple[Kind, ...] = (
 READ_KINDS: tuple[Kind, ...] = ("crash_before", "lost_answer", "error", "throttle", "outage")
 
 #: What can happen to a watch event: the process dies before it, the connection breaks, it comes
-#: twice, or later than what other watches tell.
-EVENT_KINDS: tuple[Kind, ...] = ("event_crash", "event_cut", "event_twice", "event_late")
+#: twice, or later than what other watches tell; the watch says nothing more but stays open, or
+#: nonsense instead of the event.
+EVENT_KINDS: tuple[Kind, ...] = (
+    "event_crash",
+    "event_cut",
+    "event_twice",
+    "event_late",
+    "watch_silent",
+    "watch_garbled",
+)
 
 #: Seconds.
 OUTAGE = 90.0

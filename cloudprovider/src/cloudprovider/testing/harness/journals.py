@@ -7,7 +7,7 @@ words. Numbers are those of ``spec/reliability.md`` 2.1.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,20 +59,25 @@ def node_deletions(
     return found
 
 
-def one_writer(records: Iterable[Record], *, deadline: float) -> list[str]:
+def one_writer(
+    records: Iterable[Record], *, deadline: float, released: Collection[int] = ()
+) -> list[str]:
     """O9: nobody writes without a proof of its lease, nor after another has begun to.
 
     Args:
         records: Calls in the order in which they were sent.
         deadline: Seconds after sending a renewal that succeeded for which it is proof.
+        released: Numbers of the calls by which a lease was given back.
 
     """
     proven: dict[str, float] = {}
     order: list[str] = []  # who wrote, in the order of their first writes
     found = []
     for record in records:
-        if record.write and "leases" in record.op and record.outcome == "ok":
-            if record.status < 400:
+        if record.write and "leases" in record.op:
+            if record.n in released:
+                proven.pop(record.proc, None)
+            elif _renews(record):
                 proven[record.proc] = record.t
         elif record.write and not record.op.endswith(_OF_THE_LOCK):
             what = f"{record.proc} sent {record.op} {record.key} at {record.t:g}"
@@ -83,6 +88,79 @@ def one_writer(records: Iterable[Record], *, deadline: float) -> list[str]:
             elif order[-1] != record.proc:
                 found.append(f"O9: {what}, after {order[-1]} had begun to write")
     return found
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """A process that was asked to end, and how it did."""
+
+    proc: str
+    asked: float
+    ended: float | None = None  #: None: it did not, by itself
+    code: int | None = None  #: what it exited with
+
+
+def ended_in_order(stops: Iterable[Stop], *, grace: float) -> list[str]:
+    """O18: whoever is asked to end does so within ``grace`` s, with nothing left undone."""
+    found = []
+    for stop in stops:
+        if stop.ended is None or stop.ended - stop.asked > grace:
+            found.append(f"O18: {stop.proc}, asked to end at {stop.asked:g}, ended at {stop.ended}")
+        elif stop.code != 0:
+            found.append(f"O18: {stop.proc}, asked to end, exited with {stop.code}")
+    return found
+
+
+def handed_over(
+    records: Sequence[Record],
+    stops: Iterable[Stop],
+    *,
+    released: Collection[int],
+    within: float,
+    until: float,
+) -> list[str]:
+    """O18: who leads and is asked to end gives the lease back; one who waits takes it soon.
+
+    Args:
+        records: Calls in the order in which they were sent.
+        stops: Who was asked to end.
+        released: Numbers of the calls by which a lease was given back.
+        within: Seconds between giving back and taking.
+        until: When the run ended.
+
+    """
+    written = [r for r in records if _renews(r)]
+    found = []
+    for stop in stops:
+        given = next((r.t for r in written if r.proc == stop.proc and r.n in released), None)
+        if given is None:
+            if any(r.proc == stop.proc for r in written):
+                found.append(f"O18: {stop.proc} ended and left the lease to expire")
+            continue
+        taken = next((r.t for r in written if r.t >= given and r.proc != stop.proc), until)
+        if taken - given > within + _ROUNDING:
+            found.append(f"O18: nobody held the lease from {given:g} to {taken:g}")
+    return found
+
+
+def _renews(record: Record) -> bool:
+    """Whether a call wrote a lease, and its caller knows."""
+    return record.write and "leases" in record.op and record.outcome == "ok" and record.status < 400
+
+
+def trespass(record: Record, elsewhere: Collection[str]) -> list[str]:
+    """O1: nothing is written on a Service that another controller serves.
+
+    Args:
+        record: In the API server's journal.
+        elsewhere: UIDs of such Services.
+
+    """
+    if not record.effect or record.proc in {"", "user"}:
+        return []
+    named = {part.removeprefix("uid=") for part in record.pre.split(",")}
+    if named.isdisjoint(elsewhere):
+        return []
+    return [f"O1: {record.proc} sent {record.op} {record.key}, which another controller serves"]
 
 
 def no_hot_loop(

@@ -7,7 +7,7 @@ after every write, final ones at the end. Numbers are those of ``spec/reliabilit
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import msgspec
 
@@ -51,6 +51,15 @@ class View(msgspec.Struct, frozen=True):
     members: frozenset[str] = frozenset()  #: names of the Nodes that have an instance
     steady: frozenset[str] = frozenset()  #: servers that should have been backends for a while
     broken: frozenset[str] = frozenset()  #: names of Services that nobody could serve
+    classes: frozenset[str] = frozenset()  #: load balancer classes that are ours
+    elsewhere: frozenset[str] = frozenset()  #: UIDs of Services that other controllers serve
+
+    def wants(self, service: Service) -> bool:
+        """Whether ``service`` is to have a load balancer of ours."""
+        named = service.spec.load_balancer_class
+        ours = named is None or named in self.classes
+        alive = service.metadata.deletion_timestamp is None
+        return service.spec.type == "LoadBalancer" and ours and alive
 
 
 def foreign_untouched(before: View, now: View) -> list[str]:
@@ -95,7 +104,7 @@ def nodes_kept(now: View) -> list[str]:
 def available(before: View, now: View) -> list[str]:
     """O4: a listener that served goes on serving, with every backend that may stay."""
     old = {balancer.id: balancer for balancer in before.balancers}
-    wanted = {service.metadata.uid: service for service in now.services if _wants(service)}
+    wanted = {service.metadata.uid: service for service in now.services if now.wants(service)}
     found = []
     for balancer in now.balancers:
         previous, service = old.get(balancer.id), wanted.get(balancer.owner_uid)
@@ -124,14 +133,10 @@ def _lost(before: Balancer, now: Balancer, port: ServicePort, steady: frozenset[
     return "" if has or not steady else "no backend is left"
 
 
-def _wants(service: Service) -> bool:
-    return service.spec.type == "LoadBalancer" and service.metadata.deletion_timestamp is None
-
-
 def kept(before: View, now: View) -> list[str]:
     """O16, seen from its result: nothing is deleted of a Service that is there and wants it."""
     there = {balancer.id for balancer in now.balancers}
-    wanted = {service.metadata.uid: service.key for service in now.services if _wants(service)}
+    wanted = {service.metadata.uid: service.key for service in now.services if now.wants(service)}
     return [
         f"O16: {balancer.id} is deleted, {wanted[balancer.owner_uid]} wants it"
         for balancer in before.balancers
@@ -149,8 +154,10 @@ def honest(now: View) -> list[str]:
         own[balancer.owner_uid].add(balancer.address)
     found = []
     for service in now.services:
+        if service.metadata.uid in now.elsewhere:
+            continue
         named = {ingress.ip or "" for ingress in service.status.load_balancer.ingress or ()}
-        going = not _wants(service) and FINALIZER in (service.metadata.finalizers or ())
+        going = not now.wants(service) and FINALIZER in (service.metadata.finalizers or ())
         if not going and not named <= own[service.metadata.uid]:
             found.append(f"O19: the status of {service.key} names {sorted(named)}, not its own")
     return found
@@ -162,9 +169,12 @@ def converged(now: View) -> list[str]:
     balancers = {balancer.owner_uid: balancer for balancer in now.balancers}
     for service in now.services:
         balancer = balancers.pop(service.metadata.uid, None)
-        if _wants(service) and service.metadata.name in now.broken and balancer is None:
+        wants = now.wants(service)
+        if balancer is None and (
+            service.metadata.uid in now.elsewhere or (wants and service.metadata.name in now.broken)
+        ):
             continue
-        if _wants(service):
+        if wants:
             found += _as_asked(service, balancer, now.backends)
         else:
             found += _cleaned_up(service, balancer)
@@ -226,6 +236,18 @@ def nothing_left(initial: View, now: View) -> list[str]:
     found = [f"O10: {balancer.id} is left behind" for balancer in now.balancers]
     found += [f"O10: {new} is left behind" for new in set(now.foreign) - set(initial.foreign)]
     return found + foreign_untouched(initial, now)
+
+
+def independent_of_the_way(usual: Set[str], found: Set[str]) -> list[str]:
+    """O14: what comes of a declaration is what comes of it in a fresh cluster.
+
+    Args:
+        usual: Every resource of the fresh cluster as text, without ids and times.
+        found: The same of this one.
+
+    """
+    more = [f"O14: from nothing there would not be {item}" for item in sorted(found - usual)]
+    return more + [f"O14: from nothing there would be {item}" for item in sorted(usual - found)]
 
 
 def safe(before: View, now: View) -> list[str]:

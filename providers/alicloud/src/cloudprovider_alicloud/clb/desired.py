@@ -239,14 +239,7 @@ def _check_families(service: Service) -> None:
 def _attributes(service: Service, values: Values, protocol: str) -> dict[str, str]:
     """What annotations ask of a listener, and the health check that policy Local needs."""
     path, port = health_check_path_port(service)
-    local = {}
-    if port and protocol == "tcp":
-        local = {
-            "HealthCheckSwitch": "on",
-            "HealthCheckType": "http",
-            "HealthCheckConnectPort": str(port),
-            "HealthCheckURI": path,
-        }
+    local = listener_attributes.local_check(path, port) if port and protocol == "tcp" else {}
     return {**local, **listener_attributes.from_annotations(values, protocol)}
 
 

@@ -329,13 +329,14 @@ class _Diff:
         self._add(f"{name} start", name, "a new listener is stopped", operation, after=[created])
 
     def _change_listener(self, wanted: Listener, found: slb.Listener, name: str) -> None:
-        changed = listener_attributes.differences(wanted.attributes, found.attributes)
+        attributes = listener_attributes.after_local(wanted.attributes, found.attributes)
+        changed = listener_attributes.differences(attributes, found.attributes)
         if found.description != wanted.description:
             changed.append("Description")
         if found.group_id != self._group_ids.get(wanted.group, ""):
             changed.append("VServerGroupId")
         if changed:
-            params = listener_attributes.change_params(wanted.attributes, found.attributes)
+            params = listener_attributes.change_params(attributes, found.attributes)
             self._add(
                 f"{name} update",
                 name,

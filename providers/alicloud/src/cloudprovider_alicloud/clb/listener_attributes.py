@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloudprovider.toolkit.annotations import Field, Values
+from cloudprovider.toolkit.service import HEALTH_CHECK_PATH
 from cloudprovider_alicloud import annotations as keys
 
 _TCP, _L4 = ("tcp",), ("tcp", "udp")
@@ -21,6 +22,11 @@ _ANSWERED_AS = {"HealthCheckSwitch": "HealthCheck", "AclId": "AclIds"}
 #: Create calls want this spelling; the calls that change want the ordinary one.
 _CREATED_AS = {"HealthCheckInterval": "healthCheckInterval"}
 _SETS = ("AclId", "HealthCheckHttpCode")
+#: As port of the health check: that of the backend. Answers may leave it out, or say 0.
+BACKEND_PORT = "-520"
+_BACKEND_PORT = frozenset(("", "0", BACKEND_PORT))
+#: Any of these says that the user chose what is checked.
+_CHECKED = frozenset(("HealthCheckType", "HealthCheckConnectPort", "HealthCheckURI"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +82,35 @@ def from_annotations(values: Values, protocol: str) -> dict[str, str]:
     }
 
 
+def local_check(path: str, port: int) -> dict[str, str]:
+    """The health check of policy Local: kube-proxy says on ``port`` whether a node has endpoints.
+
+    For listeners of protocol tcp, the only one whose checks can ask for a path.
+    """
+    return {
+        "HealthCheckSwitch": "on",
+        "HealthCheckType": "http",
+        "HealthCheckConnectPort": str(port),
+        "HealthCheckURI": path,
+    }
+
+
+def after_local(wanted: Mapping[str, str], answered: Mapping[str, str]) -> dict[str, str]:
+    """``wanted``, and the usual health check where that of policy Local is left over.
+
+    The policy is another by now, so nobody answers on its port any more: every backend would count
+    as dead. What no annotation names stays as it is otherwise.
+    """
+    left_over = (
+        answered.get("HealthCheckType") == "http"
+        and answered.get("HealthCheckURI") == HEALTH_CHECK_PATH
+        and answered.get("HealthCheckConnectPort", "") not in _BACKEND_PORT
+    )
+    if not left_over or _CHECKED & wanted.keys():
+        return dict(wanted)
+    return {**wanted, "HealthCheckType": "tcp", "HealthCheckConnectPort": BACKEND_PORT}
+
+
 def create_params(wanted: Mapping[str, str]) -> dict[str, str]:
     """``wanted`` with defaults, as a create call sends it."""
     full = {**CREATE_DEFAULTS, **wanted}
@@ -100,4 +135,6 @@ def change_params(wanted: Mapping[str, str], answered: Mapping[str, str]) -> dic
 def _same(name: str, wanted: str, answered: str) -> bool:
     if name in _SETS:
         return set(wanted.split(",")) == set(answered.split(","))
+    if name == "HealthCheckConnectPort" and wanted in _BACKEND_PORT:
+        return answered in _BACKEND_PORT
     return wanted.lower() == answered.lower()

@@ -9,6 +9,8 @@ from cloudprovider_alicloud.emulator.params import Param, choice, integer, text
 PROTOCOLS = ("tcp", "udp", "http", "https")
 
 _ON_OFF = ("on", "off")
+#: As port of the health check: that of the backend (spec/alicloud.md 3 row 39).
+BACKEND_PORT = -520
 
 #: Every attribute of any protocol, as a parameter.
 _PARAMS: dict[str, Param] = {
@@ -22,7 +24,7 @@ _PARAMS: dict[str, Param] = {
         choice("AclType", "white", "black"),
         text("AclId"),
         text("MasterSlaveServerGroupId"),
-        integer("HealthCheckConnectPort", 0, 65535),
+        integer("HealthCheckConnectPort", BACKEND_PORT, 65535),
         integer("HealthCheckInterval", 1, 50),
         integer("HealthyThreshold", 2, 10),
         integer("UnhealthyThreshold", 2, 10),

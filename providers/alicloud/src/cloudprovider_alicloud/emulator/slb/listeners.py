@@ -31,6 +31,7 @@ from cloudprovider_alicloud.emulator.slb.common import (
     tags_of,
 )
 from cloudprovider_alicloud.emulator.slb.listener_table import (
+    BACKEND_PORT,
     COMMON,
     CONFIGURATION,
     DEFAULTS,
@@ -51,7 +52,7 @@ def create_listener(protocol: str, call: Call) -> dict[str, Any]:
     for name in REQUIRED[protocol]:
         call.need(name)
     group = _group(call, parent)
-    attributes = {**DEFAULTS[protocol], **_given(call, protocol)}
+    attributes = _with(DEFAULTS[protocol], call, protocol)
     forwards = attributes.get("ListenerForward") == "on"
     if not group and not forwards and "MasterSlaveServerGroupId" not in attributes:
         call.need("BackendServerPort")
@@ -89,9 +90,14 @@ def _group(call: Call, parent: LoadBalancer) -> str:
     return group_id
 
 
-def _given(call: Call, protocol: str) -> dict[str, Any]:
+def _with(attributes: dict[str, Any], call: Call, protocol: str) -> dict[str, Any]:
+    """``attributes`` with those that were given."""
     names = (*COMMON, *CONFIGURATION[protocol])
-    return {name: call[name] for name in names if call[name] is not None}
+    given = {name: call[name] for name in names if call[name] is not None}
+    merged = {**attributes, **given}
+    if merged.get("HealthCheckConnectPort") == BACKEND_PORT:
+        del merged["HealthCheckConnectPort"]
+    return merged
 
 
 def _check(call: Call, attributes: dict[str, Any]) -> None:
@@ -116,7 +122,7 @@ def set_listener(protocol: str, call: Call) -> dict[str, Any]:
     parent = load_balancer(call)
     listener = _find(call, parent, call["ListenerPort"], protocol)
     _refuse_busy(listener)
-    attributes = {**listener.attributes, **_given(call, protocol)}
+    attributes = _with(listener.attributes, call, protocol)
     group = listener.vserver_group
     if call.text("VServerGroup") == "on":
         call.need("VServerGroupId")
