@@ -1,6 +1,7 @@
 """Every distribution installs alone from its wheel, and installs only its own top-level name."""
 
 import configparser
+import fcntl
 import pathlib
 import shutil
 import subprocess
@@ -42,16 +43,26 @@ def pip(*args, python=sys.executable):
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory):
-    """A folder with every distribution's wheel, built from a clean copy of the sources."""
-    folder = tmp_path_factory.mktemp("wheels")
-    sources = tmp_path_factory.mktemp("sources")
+def wheels(tmp_path_factory, worker_id):
+    """A folder with every distribution's wheel; all workers of a run share one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "wheels"
+    with (folder.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = tmp_path_factory.mktemp("made")
+            build(tmp_path_factory.mktemp("sources"), made)
+            made.rename(folder)  # all of them, or none
+    return folder
+
+
+def build(sources, folder):
+    """Build the wheels from a clean copy of the sources."""
     ignore = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
     for name in DISTRIBUTIONS:
         shutil.copytree(ROOT / name, sources / name, ignore=ignore)
     paths = [sources / name for name in DISTRIBUTIONS]
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, *paths)
-    return folder
 
 
 def project(name):
