@@ -283,3 +283,8 @@ def until():
 @pytest.fixture
 def port():
     return free_port()
+
+
+@pytest.fixture
+def other_port():
+    return free_port()
