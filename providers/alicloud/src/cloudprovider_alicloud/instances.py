@@ -7,8 +7,8 @@ are good. An answer with none of the ids says nothing by itself; they are asked 
 together with a *witness*, an instance known to exist. If no witness can be had, that is an error
 and no absence (``design.md`` 4, R2). A node without an id is never reported absent.
 
-One sweep of N nodes costs N/100 calls, rounded up; one to three more where a whole call found
-nothing.
+One question about N nodes costs N/100 calls, rounded up; where a whole call finds nothing, N/99 and
+up to three more.
 """
 
 from __future__ import annotations
@@ -114,22 +114,25 @@ class Instances(InstancesV2):
 
     def _by_id(self, instance_ids: Sequence[str]) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
-        doubtful: list[str] = []
-        for chunk in chunks(instance_ids, BATCH):
+        doubtful: Sequence[str] = ()
+        for start in range(0, len(instance_ids), BATCH):
+            chunk = instance_ids[start : start + BATCH]
             found = self._describe(chunk)
             if isinstance(found, CloudProviderError):
                 outcomes.update(dict.fromkeys(chunk, found))
             elif found:
                 outcomes.update(_believe(chunk, found))
             else:
-                doubtful.extend(chunk)
+                # Instances seldom go alone: the rest is asked about with a witness at once.
+                doubtful = instance_ids[start:]
+                break
         # One instance of the batch besides must fit in: the witness.
         for chunk in chunks(doubtful, BATCH - 1):
-            outcomes.update(self._ask_again(chunk))
+            outcomes.update(self._ask_with_witness(chunk))
         return outcomes
 
-    def _ask_again(self, instance_ids: Sequence[str]) -> dict[str, Outcome]:
-        """Outcomes of ids of which an answer showed none."""
+    def _ask_with_witness(self, instance_ids: Sequence[str]) -> dict[str, Outcome]:
+        """Outcomes of ids of which an answer may show none."""
         found: dict[str, Instance] | CloudProviderError = {}
         if self._witness:
             found = self._describe(list(dict.fromkeys([*instance_ids, self._witness])))
