@@ -109,6 +109,11 @@ def local_check_stays(patch):
     patch.setattr(listener_attributes, "after_local", lambda wanted, _answered: wanted)
 
 
+def record_in_the_cache(patch):
+    """A record that the cache has is taken to be on the Service."""
+    patch.setattr(ServiceApi, "_recorded", lambda self, service, provider: service)
+
+
 def marks_left_behind(patch):
     """What was written on a Service that turns out to be another's stays."""
 

@@ -311,6 +311,7 @@ ALL = [
         at=STATUS,
     ),
     Mutant("local-check-stays", others.local_check_stays, "O14", 6),
+    Mutant("record-in-the-cache", others.record_in_the_cache, "O14", 4, "held_far_back", at=STATUS),
 ]
 
 #: The one that only :mod:`test_isolation` can catch.

@@ -131,7 +131,13 @@ class ServiceApi:
             raise Unwanted(f"Service {service.key} wants no load balancer any more")
         if not has_finalizer(found):
             raise FinalizerLost(service)
-        return found
+        return self._recorded(found, provider)
+
+    def _recorded(self, service: Service, provider: str) -> Service:
+        """``service`` with the name of ``provider``, if only the cache had it."""
+        if not provider or recorded(service):
+            return service
+        return self._patch(service, {"metadata": {"labels": {PROVIDER_LABEL: provider}}})
 
     def report(self, service: Service, status: LoadBalancerStatus) -> None:
         """Write ``status.loadBalancer``; no error if ``service`` is gone meanwhile."""
