@@ -26,8 +26,7 @@ Written by `python -m benchmarks.all --write`; do not edit. One alone: `python -
 Measured on {machine}.
 The manager, the emulator of Alibaba Cloud (over HTTP, with the vendor's SDK and real signatures)
 and the API server with the benchmark itself are three processes there. **Counts and ratios are what
-is compared**; seconds depend on the machine and on what else it does (this one,
-measured in between, is at times 1.8 times slower than at others).
+is compared**; seconds depend on the machine and on what else it does.
 
 "Go manager" is the Alibaba Cloud Controller Manager, measured against a recorder in memory and a
 real kube-apiserver, without leader election, with routes. Ours runs with election and without

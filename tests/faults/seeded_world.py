@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 
 from cluster import Cluster, Unsettled
-from seams import KubernetesFailures, Refused, operation
-from seeded_judges import MONITOR_PERIOD, deletions_allowed, election_event, leases_of, one_writer
+from seeded_ends import Caller, Transport
+from seeded_judges import MONITOR_PERIOD, deletions_allowed, election_event, one_writer
 from seeded_plan import PREFIX
-from wire import CloudFailures, Wire, unsent
-from world import World, read_flags
+from seeded_users import UsersWorld, cidr
+from wire import Wire
+from world import read_flags
 
 from cloudprovider.testing.harness import oracles
 from cloudprovider.testing.virtual import VirtualConcurrency
@@ -21,9 +21,8 @@ from cloudprovider_alicloud.emulator.resources import NextHop, RouteEntry
 from cloudprovider_alicloud.emulator.world import default_world
 from cloudprovider_alicloud.provider import AlicloudProvider
 from cloudprovider_controllers.runtime.client import Client
-from cloudprovider_controllers.runtime.errors import AlreadyExists, ApiError
-from cloudprovider_controllers.runtime.resources import LEASES, NODES, SERVICES
-from cloudprovider_controllers.runtime.transport import TransportError
+from cloudprovider_controllers.runtime.errors import ApiError
+from cloudprovider_controllers.runtime.resources import LEASES
 from cloudprovider_manager.app import Manager
 from cloudprovider_sandbox.apiserver.inprocess import InProcessTransport
 from cloudprovider_sandbox.apiserver.server import ApiServer, Options
@@ -40,86 +39,7 @@ LEASE = "cloud-controller-manager"
 PASS = 60.0
 
 
-class Transport:
-    """The embedded API server at the other end of the wire."""
-
-    def __init__(self, server, wire, proc):
-        self._inner = InProcessTransport(server, proc=proc, user_agent="manager")
-        self._wire = wire
-        self._failures = KubernetesFailures()
-        self._failures.unsent = unsent
-
-    def request(self, method, path, *, query, headers, body, timeout):
-        op, key = operation(method, path)
-        sent, proc = self._wire.time.monotonic(), self._wire.time.process()
-        try:
-            answer = self._wire.send(
-                lambda: self._inner.request(
-                    method, path, query=query, headers=headers, body=body, timeout=timeout
-                ),
-                self._failures,
-                api="k8s",
-                op=op,
-                key=key,
-                write=method != "GET",
-                pre="uid" if body and b'"uid"' in body else "",
-                timeout=timeout,
-            )
-        except Refused as refused:
-            return refused.response
-        if leases_of(op, body) and answer.status < 300:
-            self._wire.renewals.append((proc, sent, self._wire.time.monotonic()))
-        return answer
-
-    def stream(self, path, *, query, headers, read_timeout):
-        op, _ = operation("WATCH", path)
-        try:
-            inner = self._wire.send(
-                lambda: self._inner.stream(
-                    path, query=query, headers=headers, read_timeout=read_timeout
-                ),
-                self._failures,
-                api="k8s",
-                op=op,
-                timeout=10.0,
-            )
-        except Refused as refused:
-            raise TransportError(str(refused), sent=True) from refused
-        return _Watch(inner, self._wire)
-
-
-class _Watch:
-    """A watch whose events are held while the server is frozen."""
-
-    def __init__(self, inner, wire):
-        self._inner, self._wire = inner, wire
-        self.status, self.headers, self.close = inner.status, inner.headers, inner.close
-
-    def lines(self):
-        for line in self._inner.lines():
-            self._wire.hold_while_frozen("k8s")
-            yield line
-
-
-class Caller:
-    """The emulator at the other end of the wire."""
-
-    def __init__(self, core, wire):
-        self._caller = EmulatorCaller(core)
-        self._wire = wire
-
-    def call(self, product, action, params, *, read_timeout):
-        return self._wire.send(
-            lambda: self._caller.call(product, action, params, read_timeout=read_timeout),
-            CloudFailures(),
-            api=product,
-            op=action,
-            write=not action.startswith(("Describe", "List")),
-            timeout=read_timeout,
-        )
-
-
-class SeededWorld(World):
+class SeededWorld(UsersWorld):
     """Plays a :class:`seeded_plan.Plan`."""
 
     def __init__(self, plan):
@@ -130,13 +50,8 @@ class SeededWorld(World):
         self.time = VirtualConcurrency(seed=plan.seed)
         self.chance = random.Random(f"world-{plan.seed}")
         self.slots = [""] * plan.managers  #: process of each, or of what was there before it died
-        self.stops = {}
-        self.ranges = {}
-        self.terminated = {}  #: when instances went, by the name of their Node
-        self.done = []  #: of the plan
         self.fired = []
         self.in_flight = 0  #: calls that kills and pauses met on the way
-        self.waiting = []  #: users who wait for something
 
     def _main(self, scenario):
         self.core = EmulatorCore(seed=1)
@@ -263,98 +178,6 @@ class SeededWorld(World):
             return False
         return True
 
-    # -- users' actions --------------------------------------------------------------------
-
-    def carry_out(self, action):
-        """Carry ``action`` out, if it is still possible."""
-        with contextlib.suppress(ApiError, KeyError):
-            getattr(self, action.do)(*action.args)
-            self.done.append(action)
-
-    def expose_ports(self, name, ports):
-        spec = {"type": "LoadBalancer", "selector": {"app": name}, "ports": service_ports(ports)}
-        self.client.create(SERVICES, {"metadata": {"name": name}, "spec": spec}, "default")
-
-    def change_ports(self, name, ports):
-        patch = [{"op": "replace", "path": "/spec/ports", "value": service_ports(ports)}]
-        self.client.patch(SERVICES, name, patch, namespace="default", patch_type="json")
-
-    def change_type(self, name, kind):
-        self.edit({"type": kind}, name=name)
-
-    def annotate(self, name, key, value):
-        change = {"metadata": {"annotations": {PREFIX + key: value or None}}}
-        self.client.patch(SERVICES, name, change, namespace="default", patch_type="merge")
-
-    def remove(self, name):
-        self.delete(name=name)
-
-    def recreate(self, name, ports):
-        """Delete it, and create it again under its name as soon as it is gone."""
-        self._when_gone(SERVICES, name, "default", lambda: self.expose_ports(name, ports))
-        self.delete(name=name)
-
-    def add_node(self, name):
-        """It joins, and kube-controller-manager gives it a range."""
-        self.stopped -= {name}
-        self.join(name)
-        free = set(range(1, 100)) - set(self.ranges.values())
-        self.ranges[name] = number = min(free)
-        spec = {"podCIDR": cidr(number), "podCIDRs": [cidr(number)]}
-        self.client.patch(NODES, name, {"spec": spec}, patch_type="merge")
-
-    def leave_node(self, name):
-        self._forget(name)
-        self.leave(name)
-
-    def terminate_node(self, name):
-        self._forget(name)
-        self.terminate(name)
-        self.terminated.setdefault(name, []).append(self.time.monotonic())
-
-    def replace_node(self, name):
-        """Its instance goes, and another comes up under its name."""
-        self._when_gone(NODES, name, "", lambda: self.add_node(name))
-        self.terminate_node(name)
-
-    def _forget(self, name):
-        self.ranges.pop(name)
-        self.stopped -= {name}
-
-    def stop_node(self, name):
-        self.stop(name)
-
-    def resume_node(self, name):
-        self.resume(name)
-
-    def cordon_node(self, name):
-        self.cordon(name)
-
-    def exclude_node(self, name):
-        self.exclude(name)
-
-    def include_node(self, name):
-        self.include(name)
-
-    def lose_route(self, name):
-        """A person deletes the route of a node."""
-        with self.core.lock:
-            for item in self._entries():
-                if item.cidr == cidr(self.ranges[name]) and item.id not in self.foreign_routes:
-                    self.core.state.remove(item)
-
-    def _when_gone(self, resource, name, namespace, act):
-        uid = self.client.get(resource, name, namespace).metadata.uid
-
-        def run():
-            with contextlib.suppress(ApiError):
-                while self.client.get(resource, name, namespace).metadata.uid == uid:
-                    self.time.sleep(0.2)
-            with contextlib.suppress(AlreadyExists):
-                act()
-
-        self.waiting.append(self.time.start_thread(run, name="user"))
-
     # -- routes ----------------------------------------------------------------------------
 
     def _entries(self):
@@ -375,6 +198,13 @@ class SeededWorld(World):
                     next_hops=hops,
                 )
             )
+
+    def lose_route(self, name):
+        """A person deletes the route of a node."""
+        with self.core.lock:
+            for item in self._entries():
+                if item.cidr == cidr(self.ranges[name]) and item.id not in self.foreign_routes:
+                    self.core.state.remove(item)
 
     # -- judging ---------------------------------------------------------------------------
 
@@ -460,21 +290,3 @@ def play(world):
     world.settle()
     world.finish()
     world.clean_up()
-
-
-def cidr(number):
-    """The Pods' range of a node."""
-    return f"172.16.{number}.0/24"
-
-
-def service_ports(ports):
-    """Service ports; the node port follows from the port, and DNS is UDP."""
-    return [
-        {
-            "name": f"p{port}",
-            "port": port,
-            "protocol": "UDP" if port == 53 else "TCP",
-            "nodePort": 30000 + port,
-        }
-        for port in ports
-    ]
