@@ -35,14 +35,27 @@ NODE = {
         "nodeInfo": {"kubeletVersion": "v1.32.0", "osImage": "Linux"},
     },
 }
-#: Run in this order; nothing but their output is compared. ``!`` begins one that must fail.
+EVENT = {
+    "metadata": {"name": "kubectl-1.1", "namespace": "default"},
+    "involvedObject": {"kind": "Node", "name": "kubectl-1", "uid": "kubectl-1", "apiVersion": "v1"},
+    "reason": "Synced",
+    "message": "Node synced successfully",
+    "type": "Normal",
+    "source": {"component": "cloud-node-controller"},
+    "firstTimestamp": "2026-01-01T00:00:00Z",
+    "lastTimestamp": "2026-01-01T00:00:00Z",
+    "count": 1,
+}
+#: Run in this order; nothing but their output is compared. ``!`` ends one that must fail. Of events
+#: only Normal ones are asked for: a busy real server warns of a Service that it is about to repair
+#: the address it has just given (ClusterIPNotAllocated; its informers lag behind its writes).
 COMMANDS = """
 create service loadbalancer web --tcp=80:8080 --tcp=443
 create service loadbalancer web --tcp=80 !
 get service web
 get service web -o wide --show-labels
 get svc,endpointslices -o name
-describe service web
+describe service web --show-events=false
 label service web tier=front
 annotate service web a=b
 get service web -o jsonpath={.metadata.labels}
@@ -67,10 +80,12 @@ create serviceaccount bot
 create token bot --duration=10m
 get configmap,secret
 get leases
-get events
+get events -n default --field-selector=involvedObject.name=kubectl-1,type=Normal
+get events --field-selector=type=Normal
 delete service web --wait=false
 delete configmap/c secret/s serviceaccount/bot
 delete node kubectl-1
+delete event kubectl-1.1 -n default
 get service web !
 api-resources --api-group=coordination.k8s.io
 """  # noqa: E501 - commands
@@ -83,7 +98,7 @@ _MASKS = (
     (re.compile(r"\b10\.96\.\d+\.\d+\b"), "ADDRESS"),
     (re.compile(r"\b3[0-2]\d{3}\b"), "PORT"),
     (re.compile(r'resourceVersion: "\d+"'), "resourceVersion: VERSION"),
-    (re.compile(r"(?<=\s)\d+m?s(?=\s|$)"), "AGE"),
+    (re.compile(r"(?<=\s)(\d+[dhms]){1,2}(?=\s|$)"), "AGE"),
     # A real server taints new nodes.
     (re.compile(r"\n\s+node\.kubernetes\.io/not-ready:NoSchedule"), ""),
     (re.compile(r"[ \t]+"), " "),
@@ -114,6 +129,7 @@ def session(server, folder):
     namespace = "kubectl"
     server.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     server.do("POST", "/api/v1/nodes", NODE)
+    server.do("POST", "/api/v1/namespaces/default/events", EVENT)
     found = {}
     with secured(server, folder) as config:
         (folder / "config").write_text(config)
