@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
+import msgspec
 from seeded_plan import PREFIX
-from world import World
+from world import STEADY, World
 
+from cloudprovider.testing.harness import oracles
 from cloudprovider_controllers.runtime.errors import AlreadyExists, ApiError
 from cloudprovider_controllers.runtime.resources import NODES, SERVICES
 
@@ -20,12 +22,31 @@ class UsersWorld(World):
         self.terminated = {}  #: when instances went, by the name of their Node
         self.done = []  #: of the plan
         self.waiting = []  #: users who wait for something
+        self._asked = {}  #: since when each port of each Service is asked for
 
     def carry_out(self, action):
         """Carry ``action`` out, if it is still possible."""
         with contextlib.suppress(ApiError, KeyError):
             getattr(self, action.do)(*action.args)
             self.done.append(action)
+        self._note_asked()
+
+    def _note_asked(self):
+        now = self.time.monotonic()
+        view = oracles.View(services=self._services(), balancers=(), foreign={})
+        asked = [
+            (service.metadata.uid, (port.protocol, port.port))
+            for service in view.services
+            if view.wants(service)
+            for port in service.spec.ports
+        ]
+        self._asked = {key: self._asked.get(key, now) for key in asked}
+
+    def view_after(self, record):
+        """A call that was sent cannot be called back: what was asked for later is not its fault."""
+        known = record.t - STEADY
+        fresh = frozenset(key for key, since in self._asked.items() if since > known)
+        return msgspec.structs.replace(self.view(), fresh=fresh)
 
     def expose_ports(self, name, ports):
         spec = {"type": "LoadBalancer", "selector": {"app": name}, "ports": service_ports(ports)}

@@ -286,8 +286,13 @@ class World(Cluster):
         slower = max(1.0, self.time.elapsed() / max(last, 600.0))
         return round((3 * len(self._expected) + 60) * slower * self.patience)
 
+    def view_after(self, record):
+        """The view by which ``record``'s effect is judged."""
+        del record
+        return self.view()
+
     def _judge_safety(self, record):
-        now = self.view()
+        now = self.view_after(record)
         found = oracles.safe(self.initial, now) + oracles.step(self._last, now)
         self._last = now
         self._accuse(found, f" (after {record.api} {record.op} {record.key})")

@@ -105,6 +105,7 @@ BOTH = frozenset({"i-1", "i-2"})
 LEFT = {"g": frozenset({("i-2", 30000)})}
 EMPTY = {"g": frozenset[tuple[str, int]]()}
 MADE_ANEW = {("TCP", 80): oracles.Listener(running=True, group="g", id="another")}
+ASKED = frozenset({("u1", ("TCP", 80))})
 LEAVING = service(deletion_timestamp=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
 
 
@@ -119,7 +120,9 @@ LEAVING = service(deletion_timestamp=datetime.datetime(2026, 1, 1, tzinfo=dateti
         pytest.param("", {"groups": LEFT}, {"steady": {"i-2"}}, id="a-backend-that-left"),
         pytest.param("", {"groups": EMPTY}, {"steady": frozenset()}, id="no-backend-may-stay"),
         pytest.param("", {"listeners": {}}, {"services": (IDLE,)}, id="wanted-no-more"),
+        pytest.param("", {"listeners": {}}, {"fresh": ASKED}, id="asked-for-after-it-was-sent"),
         pytest.param("O16", None, {}, id="balancer-deleted"),
+        pytest.param("", None, {"fresh": ASKED}, id="balancer-asked-for-after-it-was-sent"),
         pytest.param("", None, {"services": (LEAVING,)}, id="balancer-of-a-deleted-service"),
     ],
 )

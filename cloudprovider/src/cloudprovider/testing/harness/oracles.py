@@ -53,6 +53,8 @@ class View(msgspec.Struct, frozen=True):
     broken: frozenset[str] = frozenset()  #: names of Services that nobody could serve
     classes: frozenset[str] = frozenset()  #: load balancer classes that are ours
     elsewhere: frozenset[str] = frozenset()  #: UIDs of Services that other controllers serve
+    #: (UID of a Service, port): asked for only shortly before the last call was sent, or after it
+    fresh: frozenset[tuple[str, PortKey]] = frozenset()
 
     def wants(self, service: Service) -> bool:
         """Whether ``service`` is to have a load balancer of ours."""
@@ -109,10 +111,17 @@ def available(before: View, now: View) -> list[str]:
     for balancer in now.balancers:
         previous, service = old.get(balancer.id), wanted.get(balancer.owner_uid)
         if previous is not None and service is not None:
-            for port in service.spec.ports or ():
+            for port in _promised(service, now):
                 what = _lost(previous, balancer, port, now.steady)
                 found += [f"O4: {service.key}, {port.port}: {what}"] if what else []
     return found
+
+
+def _promised(service: Service, now: View) -> list[ServicePort]:
+    """The ports that whoever sent the last call must have known of."""
+    ports = service.spec.ports or ()
+    uid = service.metadata.uid
+    return [port for port in ports if (uid, (port.protocol, port.port)) not in now.fresh]
 
 
 def _lost(before: Balancer, now: Balancer, port: ServicePort, steady: frozenset[str]) -> str:
@@ -136,7 +145,11 @@ def _lost(before: Balancer, now: Balancer, port: ServicePort, steady: frozenset[
 def kept(before: View, now: View) -> list[str]:
     """O16, seen from its result: nothing is deleted of a Service that is there and wants it."""
     there = {balancer.id for balancer in now.balancers}
-    wanted = {service.metadata.uid: service.key for service in now.services if now.wants(service)}
+    wanted = {
+        service.metadata.uid: service.key
+        for service in now.services
+        if now.wants(service) and _promised(service, now)
+    }
     return [
         f"O16: {balancer.id} is deleted, {wanted[balancer.owner_uid]} wants it"
         for balancer in before.balancers
