@@ -102,6 +102,13 @@ class Exchange:
         """A request whose answer is not compared."""
         self._server.do(method, path, body, content_type=type)
 
+    def wait_until_refused(self, method, path, body, *, token):
+        """A real server knows a deleted account until its informer and its cache let it go."""
+        deadline = time.monotonic() + 30
+        while self._server.request(method, path, body, token=token).status < 300:
+            assert time.monotonic() < deadline, f"{self._server.name}: {path} still answers"
+            time.sleep(0.25)
+
     def get(self, name, path, **options):
         return self.ask(name, "GET", path, **options)
 

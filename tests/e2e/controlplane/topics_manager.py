@@ -239,6 +239,7 @@ def service_accounts(x):
     x.post("review of nonsense", reviews, {"spec": {"token": "nonsense"}})
     fresh = x.post("another token", f"{accounts}/bot/token", asked).json["status"]["token"]
     x.delete("delete the account", f"{accounts}/bot")
+    x.wait_until_refused("POST", who, review, token=fresh)
     x.post("who am I, account deleted", who, review, token=fresh)
     x.get("namespace", f"/api/v1/namespaces/{x.ns}")
     x.post("namespace exists", "/api/v1/namespaces", {"metadata": {"name": x.ns}})
