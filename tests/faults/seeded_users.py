@@ -6,11 +6,14 @@ import contextlib
 
 import msgspec
 from seeded_plan import PREFIX
-from world import STEADY, World
+from world import World
 
 from cloudprovider.testing.harness import oracles
 from cloudprovider_controllers.runtime.errors import AlreadyExists, ApiError
 from cloudprovider_controllers.runtime.resources import NODES, SERVICES
+
+#: Seconds until a pass goes by what a user just wrote: the watch, and the pass that is under way.
+NOTICED = 1.0
 
 
 class UsersWorld(World):
@@ -43,8 +46,11 @@ class UsersWorld(World):
         self._asked = {key: self._asked.get(key, now) for key in asked}
 
     def view_after(self, record):
-        """A call that was sent cannot be called back: what was asked for later is not its fault."""
-        known = record.t - STEADY
+        """The view, where only what could be known when the call was sent has been asked for.
+
+        A call that was sent cannot be called back, and a slow cloud may carry it out much later.
+        """
+        known = record.t - NOTICED
         fresh = frozenset(key for key, since in self._asked.items() if since > known)
         return msgspec.structs.replace(self.view(), fresh=fresh)
 
@@ -122,6 +128,7 @@ class UsersWorld(World):
                     self.time.sleep(0.2)
             with contextlib.suppress(AlreadyExists):
                 act()
+            self._note_asked()
 
         self.waiting.append(self.time.start_thread(run, name="user"))
 

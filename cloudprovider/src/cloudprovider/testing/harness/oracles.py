@@ -53,7 +53,7 @@ class View(msgspec.Struct, frozen=True):
     broken: frozenset[str] = frozenset()  #: names of Services that nobody could serve
     classes: frozenset[str] = frozenset()  #: load balancer classes that are ours
     elsewhere: frozenset[str] = frozenset()  #: UIDs of Services that other controllers serve
-    #: (UID of a Service, port): asked for only shortly before the last call was sent, or after it
+    #: (UID of a Service, port): asked for too late to be known when the last call was sent
     fresh: frozenset[tuple[str, PortKey]] = frozenset()
 
     def wants(self, service: Service) -> bool:
