@@ -7,8 +7,8 @@ import dataclasses
 import msgspec
 
 from cloudprovider.models import LoadBalancerStatus
+from cloudprovider_alicloud import service_marks
 from cloudprovider_alicloud.clb import diff, observe
-from cloudprovider_alicloud.service_marks import ServiceMarks
 from cloudprovider_controllers.nodelifecycle import answers
 from cloudprovider_controllers.nodelifecycle.answers import Verdict
 from cloudprovider_controllers.runtime import lease as leases
@@ -195,7 +195,7 @@ def edits_in_a_pass_ignored(patch):
 
 def namesake_is_a_failure(patch):
     """A label that is refused because of the UID is an error like any other."""
-    patch.setattr(ServiceMarks, "_is_another", lambda *_args: False)
+    patch.setattr(service_marks, "_is_another", lambda *_args: False)
 
 
 def lease_garbage_believed(patch):

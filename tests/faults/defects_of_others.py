@@ -10,8 +10,8 @@ from cloudprovider_alicloud.provider import CLB_CLASS, AlicloudProvider
 from cloudprovider_controllers.runtime import reflector
 from cloudprovider_controllers.runtime.elector import LeaderElector
 from cloudprovider_controllers.runtime.errors import ApiError
-from cloudprovider_controllers.service import controller, decisions, sync
-from cloudprovider_controllers.service.api import FinalizerLost, Outdated, ServiceApi
+from cloudprovider_controllers.service import api, controller, decisions, surveyor, sync
+from cloudprovider_controllers.service.api import FinalizerLost, ServiceApi
 from cloudprovider_manager.app import Manager
 
 
@@ -104,20 +104,41 @@ def finalizer_means_ours(patch):
     patch.setattr(sync.Syncer, "_owner", lambda self, service: "")
 
 
+def anothers_status_cleared(patch):
+    """The status goes with our load balancer, whoever wrote it."""
+    patch.setattr(api, "_differs", lambda _service, _reported: False)
+
+
+def left_unseen(patch):
+    """What a survey finds of a Service that has left is not looked after."""
+    patch.setattr(surveyor.Surveyor, "_clean_up_after", lambda *_: {})
+
+
 def local_check_stays(patch):
     """The health check of policy Local outlives the policy."""
     patch.setattr(listener_attributes, "after_local", lambda wanted, _answered: wanted)
 
 
-def record_in_the_cache(patch):
-    """A record that the cache has is taken to be on the Service."""
-    patch.setattr(ServiceApi, "_recorded", lambda self, service, provider: service)
+def any_version_will_do(patch):
+    """Marks and status are written on whatever the Service has become."""
+    patch.setattr(ServiceApi, "_patch_version", ServiceApi._patch)
 
 
-def marks_left_behind(patch):
-    """What was written on a Service that turns out to be another's stays."""
+def looked_at_after_the_write(patch):
+    """What the Service has become is looked at once our marks are on it."""
+    any_version_will_do(patch)
+    claim = ServiceApi.claim
 
-    class Never(Outdated):
-        pass
+    def late(self, service, *owner):
+        found = claim(self, service, *owner)
+        if not decisions.wants_load_balancer(found, self._ours):
+            raise api.Outdated(f"Service {service.key} wants no load balancer any more")
+        return found
 
-    patch.setattr(sync, "Unwanted", Never)
+    patch.setattr(ServiceApi, "claim", late)
+
+
+def label_on_whatever_it_is(patch):
+    """The id of a new load balancer is written on whatever the Service has become."""
+    write = service_marks.ServiceMarks._patch
+    patch.setattr(service_marks.ServiceMarks, "_patch", lambda *args: write(*args[:4]))

@@ -33,6 +33,7 @@ class History:
         self.stops: dict[str, journals.Stop] = {}
         self.released: set[int] = set()  #: numbers of the calls that gave the lease back
         self.trespasses: list[str] = []
+        self._trespass = journals.Trespass()
         self.saved = None  #: the API server's state after the last write of a user
         self._nodes: dict[str, tuple[str, int]] = {}
         for storage in ("nodes", "services"):
@@ -77,7 +78,7 @@ class History:
         if record.op == "PUT leases" and '"holderIdentity":""' in record.args.get("body", ""):
             sent = reversed(self._world.boundary.records)
             self.released.add(next(r.n for r in sent if (r.proc, r.op) == (record.proc, record.op)))
-        self.trespasses += journals.trespass(record, self._served_elsewhere(record.key))
+        self.trespasses += self._trespass.seen(record, self._served_elsewhere(record.key))
         if record.proc == "user" and record.effect:
             self.saved = self._world.server.snapshot()
         elif record.op == "DELETE nodes" and record.effect:

@@ -171,6 +171,8 @@ KINDS = {
     "type_then_class_of_others": _kind(
         "K12", others.class_at_type_change, work, class_name=others.THEIR_CLASS
     ),
+    "taken_at_type_change": _kind("K12", others.taken_at_type_change, work),
+    "taken_while_down": _kind("K12", others.taken_while_down, work),
     "type_then_class_of_ours": _kind(
         "K12", others.class_at_type_change, work, class_name=CLB_CLASS
     ),

@@ -302,16 +302,29 @@ ALL = [
     Mutant(
         "finalizer-means-ours", others.finalizer_means_ours, "O1", 1, "class_of_others", at=STATUS
     ),
+    Mutant("any-version-will-do", others.any_version_will_do, "O1", 1, "taken_at_type_change"),
     Mutant(
-        "marks-left-behind",
-        others.marks_left_behind,
+        "looked-at-after-the-write",
+        others.looked_at_after_the_write,
         "O7",
         1,
         "type_then_class_of_others",
         at=STATUS,
     ),
+    Mutant(
+        "label-on-whatever-it-is",
+        others.label_on_whatever_it_is,
+        "O1",
+        1,
+        "taken_at_type_change",
+        at="CreateLoadBalancer",
+    ),
+    Mutant(
+        "anothers-status-cleared", others.anothers_status_cleared, "O1", 1, "taken_at_type_change"
+    ),
+    Mutant("left-unseen", others.left_unseen, "O7", 1, "taken_while_down"),
     Mutant("local-check-stays", others.local_check_stays, "O14", 6),
-    Mutant("record-in-the-cache", others.record_in_the_cache, "O14", 4, "held_far_back", at=STATUS),
+    Mutant("marks-by-the-cache", others.any_version_will_do, "O14", 4, "held_far_back", at=STATUS),
 ]
 
 #: The one that only :mod:`test_isolation` can catch.

@@ -16,7 +16,8 @@ from cloudprovider_controllers.service.decisions import CLEANUP_FINALIZER
 IN_THE_WAY = 600.0
 WEBHOOK = 'admission webhook "guard.example.com" denied the request: not before Monday'
 THEIR_CLASS = "example.com/other"
-_THEIR_STATUS = {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.77"}]}}}
+THEIR_ADDRESS = "203.0.113.77"
+_THEIR_STATUS = {"status": {"loadBalancer": {"ingress": [{"ip": THEIR_ADDRESS}]}}}
 
 
 class Admission:
@@ -114,6 +115,38 @@ def class_at_type_change(world, record, *, class_name):
     patch_service(world, service, {"spec": spec})
 
 
+def taken_at_type_change(world, record):
+    """K12: the same, and whose class it is serves it at once, before our load balancer is gone."""
+    service = target(world, record)
+    if service is not None and service["spec"]["type"] == "LoadBalancer":
+        serve_elsewhere(world, THEIR_CLASS, service["metadata"]["name"])
+        class_at_type_change(world, record, class_name=THEIR_CLASS)
+        _serve_all(world, THEIR_CLASS)
+
+
+def taken_while_down(world, record):
+    """K12: the same, while no manager runs; the next one knows nothing of it."""
+    service = target(world, record)
+    owners = {balancer.owner_uid for balancer in world.view().balancers}
+    if service is not None and service["metadata"]["uid"] in owners:
+        taken_at_type_change(world, record)
+        world.time.kill(world.time.process())
+
+
+def wiped(world):
+    """What another controller wrote into the status of its Services, and is not there any more."""
+    found = []
+    for entry in world.server.store.table("services").entries():
+        service = msgspec.json.decode(entry.data)
+        meta, status = service["metadata"], service.get("status", {})
+        theirs = meta["uid"] in world.elsewhere and service["spec"] != "nonsense"
+        wants = theirs and service["spec"].get("loadBalancerClass") == THEIR_CLASS
+        shown = [item["ip"] for item in status.get("loadBalancer", {}).get("ingress") or ()]
+        if wants and shown != [THEIR_ADDRESS]:
+            found.append(f"O1: the status of {meta['name']} shows {shown}, not what others wrote")
+    return found
+
+
 def serve_elsewhere(world, class_name, name):
     """Another controller begins to serve the Services of its class."""
     if class_name == CLB_CLASS:
@@ -132,11 +165,15 @@ def serve_elsewhere(world, class_name, name):
             changed.wait()
             world.time.sleep(1)
             changed.clear()
-            for entry in world.server.store.table("services").entries():
-                _serve(world, msgspec.json.decode(entry.data), class_name)
+            _serve_all(world, class_name)
 
     world.server.store.listen(listen)
     world.time.start_process(run, process="other-controller")
+
+
+def _serve_all(world, class_name):
+    for entry in world.server.store.table("services").entries():
+        _serve(world, msgspec.json.decode(entry.data), class_name)
 
 
 def _serve(world, service, class_name):

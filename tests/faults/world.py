@@ -14,7 +14,7 @@ import kinds
 import msgspec
 from cluster import CLUSTER_ID, OWNER_TAG, Cluster, Unsettled
 from histories import MONITOR_PERIOD, RENEW_DEADLINE, RETRY_PERIOD, History
-from others import Admission
+from others import Admission, wiped
 from seams import CloudFailures, FaultyCaller, FaultyTransport
 
 from cloudprovider.testing.harness import oracles
@@ -221,7 +221,8 @@ class World(Cluster):
 
     def unsettled(self):
         missing = self.history.unsaid() + self.history.unheard()
-        return super().unsettled() + [f"O12: nothing was said of {name}" for name in missing]
+        found = super().unsettled() + wiped(self)
+        return found + [f"O12: nothing was said of {name}" for name in missing]
 
     def steady(self, backends):
         now = self.time.elapsed()

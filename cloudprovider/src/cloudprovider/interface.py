@@ -155,6 +155,9 @@ class Survey:
     #: Load balancers marked as this cluster's whose Service is none of those given: whose each was,
     #: as far as it says, by id.
     orphans: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Load balancers marked as this cluster's and one of the Services given: id by UID of the
+    #: Service, whether it wants one or not.
+    marked: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class LoadBalancer(abc.ABC):

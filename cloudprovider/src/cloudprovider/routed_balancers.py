@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloudprovider.concurrency import Concurrency
@@ -163,8 +163,11 @@ class RoutedLoadBalancers(LoadBalancer):
             raise failed[0]
         if not found:
             return None
-        drifted = {uid: what for one in found for uid, what in one.drifted.items()}
-        return Survey(drifted, {key: whose for one in found for key, whose in one.orphans.items()})
+        return Survey(
+            drifted=_merged(one.drifted for one in found),
+            orphans=_merged(one.orphans for one in found),
+            marked=_merged(one.marked for one in found),
+        )
 
     @contextlib.contextmanager
     def turn(self, name: str, service: Service) -> Iterator[LoadBalancer]:
@@ -226,3 +229,7 @@ class RoutedLoadBalancers(LoadBalancer):
                 raise busy
         finally:
             use.waiting -= 1
+
+
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {key: value for part in parts for key, value in part.items()}

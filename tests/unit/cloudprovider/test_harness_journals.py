@@ -182,12 +182,40 @@ def test_a_leader_that_ends_hands_over(records, wrong):
         ({"proc": "a", "pre": "uid=u2"}, False),
         ({"proc": "user", "pre": "uid=u1"}, False),
         ({"proc": "a", "pre": "uid=u1", "effect": False}, False),
+        ({"body": {"metadata": {"uid": "u1", "finalizers": None}}}, False),
+        ({"body": {"metadata": {"$deleteFromPrimitiveList/finalizers": ["f"]}}}, False),
+        ({"body": {"metadata": {"labels": {"a": None}}}}, False),
+        ({"body": {"metadata": {"labels": {"a": "b"}}}}, True),
+        ({"body": {"metadata": {"finalizers": ["f"]}}}, True),
+        ({"body": {"metadata": {"annotations": None}}}, True),
+        ({"body": {"metadata": {"finalizers": None}, "status": {"loadBalancer": None}}}, True),
+        ({"body": {"kind": "DeleteOptions"}}, True),
     ],
-    ids=["theirs", "ours", "somebody", "without-effect"],
-)
+    ids=["theirs", "ours", "somebody", "without-effect", "finalizer-goes", "one-of-several-goes",
+         "label-goes", "label-comes", "finalizer-comes", "annotations", "status",
+         "deletion"],
+)  # fmt: skip
 def test_what_another_controller_serves_is_not_written(fields, wrong):
-    record = Record(n=0, t=0, api="k8s", op="PATCH services", **{"effect": True, **fields})
-    assert numbers(journals.trespass(record, {"u1"})) == (["O1"] if wrong else [])
+    judge = journals.Trespass()
+    marks = patched({"metadata": {"finalizers": ["f"]}})
+    assert judge.seen(marks, ()) == []
+    assert numbers(judge.seen(patched(**fields), {"u1"})) == (["O1"] if wrong else [])
+
+
+def patched(body=None, **fields):
+    args = {} if body is None else {"body": msgspec.json.encode(body).decode()}
+    fields = {"effect": True, "proc": "a", "pre": "uid=u1", "args": args, **fields}
+    return Record(n=0, t=0, api="k8s", op="PATCH services", **fields)
+
+
+def test_only_a_finalizer_of_ours_may_be_taken_from_anothers_service():
+    judge = journals.Trespass()
+    marks, goes = ({"metadata": {"finalizers": value}} for value in (["f"], None))
+    assert numbers(judge.seen(patched(goes), {"u1"})) == ["O1"]
+    assert judge.seen(patched(marks), ()) == []
+    assert judge.seen(patched({"metadata": {"labels": {"a": None}}}), {"u1"}) == []
+    assert judge.seen(patched(goes), {"u1"}) == []
+    assert numbers(judge.seen(patched(goes), {"u1"})) == ["O1"]
 
 
 # -- O11, O12, O13, O15 ----------------------------------------------------------------------------

@@ -243,7 +243,7 @@ class FakeLoadBalancer(LoadBalancer):
             }
             uids = {service.metadata.uid for service in services}
             orphans = {uid: item.service.key for uid, item in balancers.items() if uid not in uids}
-            return Survey(drifted, orphans)
+            return Survey(drifted, orphans, marked={uid: uid for uid in balancers if uid in uids})
 
         return self._cloud.perform(FakeCall("survey", cluster_name), effect)
 

@@ -18,22 +18,22 @@ from cloudprovider_controllers.runtime.retry import ConflictBackoff, retry_on_co
 from cloudprovider_controllers.service.decisions import (
     CLEANUP_FINALIZER,
     Ours,
+    as_recorded,
     has_address,
     has_finalizer,
+    is_being_deleted,
+    is_elsewhere,
     needs_cleanup,
+    status_equal,
     wants_load_balancer,
     without_class,
 )
 
-_RELEASE = ConflictBackoff(5, 0.1)
+_CONFLICTS = ConflictBackoff(5, 0.1)
 
 
 class Outdated(Exception):
     """The cache is behind: the Service is gone, another one, or wants something else now."""
-
-
-class Unwanted(Outdated):
-    """The Service has our marks, and another controller's class by now: they have to go again."""
 
 
 class FinalizerLost(errors.ApiError):
@@ -57,6 +57,7 @@ class ServiceApi:
         may_end: Called before a write that ends something, which may still be made in a stop.
         concurrency: For waits between tries.
         ours: Whether a provider here has a say in a Service.
+        cached: A Service by key, as the cache has it.
 
     """
 
@@ -68,9 +69,11 @@ class ServiceApi:
         may_end: Callable[[], None],
         concurrency: Concurrency,
         ours: Ours = without_class,
+        cached: Callable[[str], Service | None] = lambda _key: None,
     ) -> None:
         self._client = client
         self._ours = ours
+        self._cached = cached
         self._may_begin = may_begin
         self._may_end = may_end
         self._concurrency = concurrency
@@ -100,59 +103,85 @@ class ServiceApi:
 
         One request, which changes nothing where the marks are there already. It proves against
         the live object, so that a load balancer is never made for a Service that the cache alone
-        still has.
+        still has, and is taken only for the version that was looked at: another controller's
+        Service gets no marks of ours.
 
         Raises:
             Outdated: it is gone or being deleted, or it wants no load balancer any more.
-            Unwanted: the same, and it has our marks now.
             FinalizerLost: it has no finalizer after all.
             ApiError: the API server refused for another reason.
 
         """
-        others = [name for name in service.metadata.finalizers or () if name != CLEANUP_FINALIZER]
-        try:
+
+        def mark(live: Service) -> Service:
             self._may_begin()
+            meta = live.metadata
+            others = [name for name in meta.finalizers or () if name != CLEANUP_FINALIZER]
             body = patches.add_finalizer(others)
-            if provider and recorded(service) != provider:
+            if provider and recorded(live) != provider:
                 body["metadata"]["labels"] = {PROVIDER_LABEL: provider}
-            found = self._patch(service, body)
-        except errors.NotFound as error:
-            raise Outdated(f"Service {service.key} is gone") from error
-        except (errors.Conflict, errors.Invalid) as error:
-            live = self.live(service)
-            if live is None or live.metadata.deletion_timestamp is not None:
-                raise Outdated(f"Service {service.key} is being deleted or another one") from error
-            raise
-        same = found.metadata.uid == service.metadata.uid
-        alive = found.metadata.deletion_timestamp is None
-        if not (same and alive):
-            raise Outdated(f"Service {service.key} is not what the cache says")
-        if not wants_load_balancer(found, self._ours):
-            raise Unwanted(f"Service {service.key} wants no load balancer any more")
+            return self._patch_version(live, body)
+
+        found = self._while_wanted(service, mark, "is being deleted or another one")
         if not has_finalizer(found):
             raise FinalizerLost(service)
-        return self._recorded(found, provider)
-
-    def _recorded(self, service: Service, provider: str) -> Service:
-        """``service`` with the name of ``provider``, if only the cache had it."""
-        if not provider or recorded(service):
-            return service
-        return self._patch(service, {"metadata": {"labels": {PROVIDER_LABEL: provider}}})
+        return found
 
     def report(self, service: Service, status: LoadBalancerStatus) -> None:
-        """Write ``status.loadBalancer``; no error if ``service`` is gone meanwhile."""
-        try:
-            self._patch(service, patches.service_status(status.ingress))
-        except errors.NotFound:
-            return
-        except (errors.Conflict, errors.Invalid):
-            if self.live(service) is not None:
-                raise
+        """Write ``status.loadBalancer``, unless the Service is another controller's by now.
 
-    def release(self, service: Service) -> None:
+        Raises:
+            Outdated: it is gone, or it wants no load balancer any more.
+            ApiError: the API server refused for another reason.
+
+        """
+
+        def write(live: Service) -> Service:
+            return self._patch_version(live, patches.service_status(status.ingress))
+
+        self._while_wanted(self._newest(service), write, "is gone")
+
+    def _while_wanted(
+        self, service: Service, write: Callable[[Service], Service], otherwise: str
+    ) -> Service:
+        """What ``write`` makes of ``service``, or of what that has become, if it still wants us."""
+        known = [service]
+
+        def attempt() -> Service:
+            live = known.pop() if known else self.live(service)
+            if live is None or is_being_deleted(live):
+                raise Outdated(f"Service {service.key} {otherwise}")
+            if not wants_load_balancer(as_recorded(live, recorded(service)), self._ours):
+                raise Outdated(f"Service {service.key} wants no load balancer any more")
+            return write(live)
+
+        try:
+            return retry_on_conflict(attempt, _CONFLICTS, concurrency=self._concurrency)
+        except errors.NotFound as error:
+            raise Outdated(f"Service {service.key} is gone") from error
+        except errors.Invalid as error:  # so it is said of another UID, too
+            if self.live(service) is None:
+                raise Outdated(f"Service {service.key} {otherwise}") from error
+            raise
+
+    def _newest(self, service: Service) -> Service:
+        """``service`` as the cache has it, if that is newer: one conflict less."""
+        cached = self._cached(service.key)
+        if cached is None or cached.metadata.uid != service.metadata.uid:
+            return service
+        versions = [item.metadata.resource_version or "" for item in (cached, service)]
+        newer = all(map(str.isdecimal, versions)) and int(versions[0]) > int(versions[1])
+        return cached if newer else service
+
+    def release(self, service: Service, reported: LoadBalancerStatus | None = None) -> None:
         """Clear the status and remove our marks, in one write on the version just read.
 
         The condition keeps finalizers that others add meanwhile. No error if ``service`` is gone.
+
+        Args:
+            service: Whose load balancer is gone.
+            reported: What we wrote into its status; of one that another controller serves by now
+                no other status is cleared.
 
         Raises:
             Outdated: it wants a load balancer again.
@@ -170,7 +199,8 @@ class ServiceApi:
                 raise Outdated(f"Service {service.key} wants a load balancer again")
             version = live.metadata.resource_version
             body = patches.remove_finalizer(live.metadata.finalizers, resource_version=version)
-            if has_address(live):
+            others = is_elsewhere(live, self._ours)
+            if has_address(live) and not (others and _differs(live, reported)):
                 body.update(patches.service_status(None))
             if recorded(live):
                 metadata = {**body.get("metadata", {}), "labels": {PROVIDER_LABEL: None}}
@@ -179,9 +209,14 @@ class ServiceApi:
                 self._patch(live, body)
 
         try:
-            retry_on_conflict(attempt, _RELEASE, concurrency=self._concurrency)
+            retry_on_conflict(attempt, _CONFLICTS, concurrency=self._concurrency)
         except errors.NotFound:
             return
+
+    def _patch_version(self, service: Service, body: patches.Body) -> Service:
+        """Patch ``service`` if it still is what it was when it was read."""
+        version = {"resourceVersion": service.metadata.resource_version}
+        return self._patch(service, {**body, "metadata": {**body.get("metadata", {}), **version}})
 
     def _patch(self, service: Service, body: patches.Body) -> Service:
         meta = service.metadata
@@ -191,3 +226,7 @@ class ServiceApi:
             SERVICES, meta.name, body, namespace=meta.namespace, subresource="status"
         )
         return found
+
+
+def _differs(service: Service, reported: LoadBalancerStatus | None) -> bool:
+    return not status_equal(service.status.load_balancer, reported or LoadBalancerStatus())

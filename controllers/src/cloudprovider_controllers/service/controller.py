@@ -99,7 +99,12 @@ class ServiceController:
         client = context.client_builder.client(COMPONENT)
         may_end = write_guard(context)
         self._api = ServiceApi(
-            client, may_begin=check, may_end=may_end, concurrency=concurrency, ours=self._ours
+            client,
+            may_begin=check,
+            may_end=may_end,
+            concurrency=concurrency,
+            ours=self._ours,
+            cached=self._services.store.get,
         )
         self._sync = Syncer(
             cluster_name=context.cluster_name,
@@ -135,6 +140,7 @@ class ServiceController:
             cluster_name=self._context.cluster_name,
             services=self._services.store,
             states=self._states,
+            ours=self._ours,
             enqueue=self.queue.add,
             metrics=self._metrics,
             concurrency=self._concurrency,

@@ -50,6 +50,24 @@ def wants_load_balancer(service: Service, ours: Ours = without_class) -> bool:
     return service.spec.type == "LoadBalancer" and ours(service)
 
 
+def says_no(service: Service, ours: Ours) -> bool:
+    """Whether ``service`` plainly asks for no load balancer of ours.
+
+    One that only nobody here claims, say because its marks were taken away, does not.
+    """
+    plain = service.spec.type != "LoadBalancer" or service.spec.load_balancer_class is not None
+    return plain and not wants_load_balancer(service, ours)
+
+
+def is_elsewhere(service: Service, ours: Ours) -> bool:
+    """Whether another controller's class gives it ``service``, and with that its status.
+
+    What is recorded does not count: it is about the load balancer that we had for it.
+    """
+    classed = service.spec.type == "LoadBalancer" and service.spec.load_balancer_class is not None
+    return classed and not ours(_with_record(service, ""))
+
+
 def has_finalizer(service: Service) -> bool:
     """Whether the cleanup finalizer is there."""
     return CLEANUP_FINALIZER in (service.metadata.finalizers or ())
@@ -77,6 +95,10 @@ def as_recorded(service: Service, record: str) -> Service:
     """``service`` with ``record`` for its provider: what we wrote, whatever stands there now."""
     if not record or recorded(service) == record:
         return service
+    return _with_record(service, record)
+
+
+def _with_record(service: Service, record: str) -> Service:
     labels = {**(service.metadata.labels or {}), PROVIDER_LABEL: record}
     metadata = msgspec.structs.replace(service.metadata, labels=labels)
     return msgspec.structs.replace(service, metadata=metadata)

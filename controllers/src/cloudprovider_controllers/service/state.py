@@ -61,6 +61,11 @@ class StateTable:
         with self._lock:
             state.verify_at = now
 
+    def ask_cleanup(self, service: Service) -> None:
+        """A load balancer of ``service``, which wants none here, was found: delete it."""
+        with self._lock:
+            self._states.setdefault(service.key, ServiceState(service)).attempted = True
+
     def ask_recheck(self, state: ServiceState) -> None:
         """The nodes changed while a call for this Service may be under way."""
         with self._lock:

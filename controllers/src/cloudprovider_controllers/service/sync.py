@@ -18,7 +18,7 @@ from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
 from cloudprovider_controllers.runtime.transport import TransportError
-from cloudprovider_controllers.service.api import Outdated, ServiceApi, Unwanted
+from cloudprovider_controllers.service.api import Outdated, ServiceApi
 from cloudprovider_controllers.service.decisions import (
     ServiceState,
     announces_change,
@@ -26,6 +26,7 @@ from cloudprovider_controllers.service.decisions import (
     has_address,
     has_finalizer,
     is_being_deleted,
+    is_elsewhere,
     logged_node_names,
     status_equal,
     wants_load_balancer,
@@ -173,14 +174,20 @@ class Syncer:
             raise Outdated(f"Service {service.key} wants a load balancer again")
         if not state.attempted:
             self._owner(live)
-        existed = has_address(live) or self._exists(live)
+        reported = state.status
+        # An address of one that another controller serves by now proves nothing.
+        existed = has_address(live) and not is_elsewhere(live, self.ours)
+        if not existed:
+            found = self._in_cloud(live)
+            existed, reported = found is not None, reported or found
         state.attempted = state.attempted or has_finalizer(live)
         if existed:
             self.events.deleting(state, live)
         if existed or state.attempted:
             self._delete(live)
         self._api_call(
-            "failed to remove load balancer cleanup finalizer", lambda: self.api.release(live)
+            "failed to remove load balancer cleanup finalizer",
+            lambda: self.api.release(live, reported),
         )
         if existed:
             self.events.deleted(live)
@@ -217,11 +224,7 @@ class Syncer:
         if state.proven and has_finalizer(service) and noted:
             return service
         doing = "failed to add load balancer cleanup finalizer"
-        try:
-            service = self._api_call(doing, lambda: self.api.claim(service, owner))
-        except Unwanted:
-            state.attempted = True  # what was written has to be taken away
-            raise
+        service = self._api_call(doing, lambda: self.api.claim(service, owner))
         state.proven = True
         return service
 
@@ -231,17 +234,14 @@ class Syncer:
         except CloudProviderError as error:
             raise SyncFailed("", error) from error
 
-    def _exists(self, service: Service) -> bool:
+    def _in_cloud(self, service: Service) -> LoadBalancerStatus | None:
         try:
-            status = guarded(
-                lambda: self.load_balancer.get_load_balancer(self.cluster_name, service)
-            )
+            return guarded(lambda: self.load_balancer.get_load_balancer(self.cluster_name, service))
         except ImplementedElsewhere:
-            return False
+            return None
         except Exception as error:
             doing = "failed to check if load balancer exists before cleanup"
             raise SyncFailed(doing, error) from error
-        return status is not None
 
     def _delete(self, service: Service) -> None:
         self.check()

@@ -12,15 +12,18 @@ from typing import Any
 import msgspec
 
 from cloudprovider.errors import CloudProviderError
-from cloudprovider.interface import KubernetesClient
+from cloudprovider.interface import KubernetesClient, KubernetesResponse
 from cloudprovider.models import Service
 from cloudprovider_alicloud.clb.names import LABEL_ID
 
 #: What the Go manager puts on a Service whose load balancer it made. Nobody takes it away after a
 #: take-over, unless we do.
 GO_FINALIZER = "service.k8s.alibaba/resources"
+_CONFLICT = 409
 #: Conflict, and Invalid: the answers to a patch that names the UID of another object.
-_REFUSED = frozenset((409, 422))
+_REFUSED = frozenset((_CONFLICT, 422))
+#: How often a label is sent, if the Service changes each time.
+_TRIES = 5
 
 
 def is_marked(service: Service) -> bool:
@@ -38,11 +41,15 @@ class ServiceMarks:
     def label(self, service: Service, labels: Mapping[str, str | None]) -> None:
         """Set ``labels``; None removes one. No error if ``service`` is gone.
 
+        A value is set only while the Service has the type and class of ``service``: one that is
+        another controller's by now gets no marks of ours.
+
         Raises:
             CloudProviderError: the API server refused.
 
         """
-        self._patch(service, {"labels": dict(labels)}, f"labels {sorted(labels)}")
+        version = service.metadata.resource_version if any(labels.values()) else None
+        self._patch(service, {"labels": dict(labels)}, f"labels {sorted(labels)}", version)
 
     def release(self, service: Service) -> None:
         """Take the Go manager's finalizer away; nothing is written where there is none.
@@ -55,44 +62,78 @@ class ServiceMarks:
             change = {"$deleteFromPrimitiveList/finalizers": [GO_FINALIZER]}
             self._patch(service, change, f"the removal of finalizer {GO_FINALIZER}")
 
-    def _patch(self, service: Service, metadata: Mapping[str, Any], what: str) -> None:
-        body = {"metadata": {"uid": service.metadata.uid, **metadata}}
-        answer = self._client.raw(
+    def _patch(
+        self,
+        service: Service,
+        metadata: Mapping[str, Any],
+        what: str,
+        version: str | None = None,
+    ) -> None:
+        """Patch ``service``; with ``version`` that one, or a later one of its type and class."""
+        for _ in range(_TRIES):
+            answer = self._send(service, metadata, version)
+            if answer.status < 400 or answer.status == 404:
+                return
+            if answer.status not in _REFUSED:
+                break
+            # The UID is refused like any other value: only the live object says what it was.
+            found = self._live(service)
+            if _is_another(service, found):
+                return
+            if not found or not version or answer.status != _CONFLICT:
+                break
+            if found.spec != _Spec(service.spec.type, service.spec.load_balancer_class):
+                return
+            version = found.metadata.resource_version
+        why = _message(answer.data)
+        raise CloudProviderError(
+            f"the API server answered {answer.status} to {what} of Service {service.key}"
+            + (f": {why}" if why else "")
+        )
+
+    def _send(
+        self, service: Service, metadata: Mapping[str, Any], version: str | None
+    ) -> KubernetesResponse:
+        condition = {"uid": service.metadata.uid, "resourceVersion": version}
+        named = {name: value for name, value in condition.items() if value}
+        return self._client.raw(
             "PATCH",
             f"{_path(service)}/status",
-            body=msgspec.json.encode(body),
+            body=msgspec.json.encode({"metadata": {**named, **metadata}}),
             content_type="application/strategic-merge-patch+json",
         )
-        if answer.status < 400 or answer.status == 404:
-            return
-        # The UID is refused like any other value: only the live object says whether it was the UID.
-        if answer.status not in _REFUSED or not self._is_another(service):
-            why = _message(answer.data)
-            raise CloudProviderError(
-                f"the API server answered {answer.status} to {what} of Service {service.key}"
-                + (f": {why}" if why else "")
-            )
 
-    def _is_another(self, service: Service) -> bool:
-        """Whether ``service`` is gone, be it that another one has its name now."""
+    def _live(self, service: Service) -> _Found | None:
+        """What has its name now, without UID if nothing has; None if that cannot be said."""
         answer = self._client.raw("GET", _path(service))
         if answer.status == 404:
-            return True
+            return _Found(_Meta(""))
         if answer.status >= 400:
-            return False
+            return None
         try:
-            found = msgspec.json.decode(answer.data, type=_Found)
+            return msgspec.json.decode(answer.data, type=_Found)
         except msgspec.DecodeError:
-            return False
-        return found.metadata.uid != service.metadata.uid
+            return None
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, rename="camel"):
     uid: str
+    resource_version: str | None = None
+
+
+class _Spec(msgspec.Struct, rename="camel", frozen=True):
+    type: str = "ClusterIP"
+    load_balancer_class: str | None = None
 
 
 class _Found(msgspec.Struct):
     metadata: _Meta
+    spec: _Spec = _Spec()
+
+
+def _is_another(service: Service, found: _Found | None) -> bool:
+    """Whether ``service`` is gone, be it that another one has its name now."""
+    return found is not None and found.metadata.uid != service.metadata.uid
 
 
 class _Status(msgspec.Struct):

@@ -113,6 +113,8 @@ def test_a_load_balancer_without_a_service_is_named_and_left_alone(cloud):
     assert balancer.survey("k", services).orphans == {}
     cloud.clock.sleep(300)
     there = {item.id for item in cloud.ours()}
+    marked = balancer.survey("k", services).marked
+    assert (set(marked), set(marked.values())) == ({"uid-0", "uid-1", "uid-2"}, there)
     writes = cloud.writes(lambda: balancer.survey("k", services[:2]))
     assert writes == []
     [(orphan, whose)] = balancer.survey("k", services[:2]).orphans.items()
@@ -133,8 +135,10 @@ def test_without_a_cluster_id_of_its_own_nothing_is_called_an_orphan(cloud):
     """Many clusters have the default id: their load balancers would look like ours."""
     assert CLUSTER != DEFAULT_CLUSTER_ID
     cloud.config = dataclasses.replace(cloud.config, cluster_id=DEFAULT_CLUSTER_ID)
-    balancer, _ = made(cloud, services_of(1))
+    services = services_of(1)
+    balancer, _ = made(cloud, services)
     assert balancer.survey("k", []).orphans == {}
+    assert balancer.survey("k", services).marked == {}
 
 
 def test_a_reused_load_balancer_is_looked_at_too(cloud):

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from cloudprovider import models
@@ -9,6 +10,7 @@ from cloudprovider.errors import CloudProviderError
 from cloudprovider_alicloud.service_marks import ServiceMarks
 from cloudprovider_controllers.runtime.transport import Response
 
+LABEL = "service.beta.kubernetes.io/loadbalancer-id"
 SERVICE = models.Service(metadata=models.ObjectMeta(name="web", namespace="default", uid="old"))
 
 
@@ -76,3 +78,64 @@ def test_why_the_api_server_refused_is_told(answer, said):
     server.answer_patch(400, answer)
     with pytest.raises(CloudProviderError, match=said):
         ServiceMarks(server).label(SERVICE, {"a": None})
+
+
+class Live:
+    """An API server with one Service, of which it refuses every version but the one it has."""
+
+    def __init__(self, changes):
+        self._changes = changes  #: what others do to it, each just before a patch
+        self.service = {"metadata": {"uid": "old", "resourceVersion": "1"}, "spec": BALANCED}
+        self.patches = []
+
+    def raw(self, method, path, *, body=None, content_type=""):
+        del path, content_type
+        if method == "GET":
+            return Response(200, {}, json.dumps(self.service).encode())
+        metadata = json.loads(body)["metadata"]
+        self.patches.append(metadata.get("resourceVersion"))
+        if self._changes:
+            self._edit(self._changes.pop(0))
+        now = self.service["metadata"]
+        if metadata.get("resourceVersion") not in {now["resourceVersion"], None}:
+            return Response(409, {}, b"{}")
+        now["labels"] = metadata["labels"]
+        return Response(200, {}, b"{}")
+
+    def _edit(self, change):
+        if change is not None:
+            meta = self.service["metadata"]
+            meta["resourceVersion"] = str(int(meta["resourceVersion"]) + 1)
+            self.service = {"metadata": meta, "spec": {**self.service["spec"], **change}}
+
+
+BALANCED = {"type": "LoadBalancer"}
+TAKEN = {"loadBalancerClass": "example.com/other"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "patches", "labelled"),
+    [
+        pytest.param([], "lb-1", ["1"], True, id="as-it-was"),
+        pytest.param([{}], "lb-1", ["1", "2"], True, id="something-else-changed"),
+        pytest.param([{}, {}], "lb-1", ["1", "2", "3"], True, id="and-once-more"),
+        pytest.param([TAKEN], "lb-1", ["1"], False, id="another-controllers-by-now"),
+        pytest.param([{"type": "NodePort"}], "lb-1", ["1"], False, id="wants-none-by-now"),
+        pytest.param([None, TAKEN], "lb-1", ["1"], True, id="taken-later"),
+        pytest.param([TAKEN], None, [None], True, id="ours-taken-away-from-it"),
+    ],
+)
+def test_a_label_is_for_the_type_and_class_that_were_looked_at(changes, value, patches, labelled):
+    server = Live(list(changes))
+    service = msgspec.convert(server.service, models.Service)
+    ServiceMarks(server).label(service, {LABEL: value})
+    assert server.patches == patches
+    assert ("labels" in server.service["metadata"]) is labelled
+
+
+def test_a_service_that_changes_all_the_time_is_told():
+    server = Live([{}] * 100)
+    service = msgspec.convert(server.service, models.Service)
+    with pytest.raises(CloudProviderError, match="answered 409 to labels"):
+        ServiceMarks(server).label(service, {LABEL: "lb-1"})
+    assert len(server.patches) == 5

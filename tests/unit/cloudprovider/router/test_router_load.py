@@ -100,6 +100,7 @@ def test_a_survey_is_that_of_all_providers_but_those_that_fail(clouds, broken, c
     survey = balancers.survey("c", services[:1])
     assert set(survey.drifted) == (set() if broken else {"uid-of-a"})
     assert set(survey.orphans) == {"uid-of-b"}
+    assert set(balancers.survey("c", services).marked) == {"uid-of-b"}
     assert ("provider a could not survey load balancers" in caplog.text) == bool(broken)
 
 

@@ -220,13 +220,13 @@ class TestRow35:
             assert manager.metric(metric) == 0  # a list may lag: once is no proof
             world.wait(300)
             assert manager.metric(metric) == 1
-            assert "belong to no Service" in caplog.text
+            assert "serve no Service" in caplog.text
             assert len(world.cloud.balancers) == 1
             assert world.cloud.count("ensure_load_balancer_deleted") == 0
             world.cloud.balancers.clear()  # somebody deleted it by hand
             world.wait(300)
             assert manager.metric(metric) == 0
-            assert caplog.text.count("belong to no Service") == 1
+            assert caplog.text.count("serve no Service") == 1
 
         play(scene)
 

@@ -147,20 +147,48 @@ def _renews(record: Record) -> bool:
     return record.write and "leases" in record.op and record.outcome == "ok" and record.status < 400
 
 
-def trespass(record: Record, elsewhere: Collection[str]) -> list[str]:
-    """O1: nothing is written on a Service that another controller serves.
+class Trespass:
+    """O1: nothing is written on a Service that another controller serves; our marks may go.
 
-    Args:
-        record: In the API server's journal.
-        elsewhere: UIDs of such Services.
-
+    They are ours where we wrote last: the finalizer has one name for all.
     """
-    if not record.effect or record.proc in {"", "user"}:
-        return []
-    named = {part.removeprefix("uid=") for part in record.pre.split(",")}
-    if named.isdisjoint(elsewhere):
-        return []
-    return [f"O1: {record.proc} sent {record.op} {record.key}, which another controller serves"]
+
+    def __init__(self) -> None:
+        self._marked: set[str] = set()
+
+    def seen(self, record: Record, elsewhere: Collection[str]) -> list[str]:
+        """What is wrong with the next ``record`` of the API server's journal.
+
+        Args:
+            record: Of a call on a Service, or another.
+            elsewhere: UIDs of Services that another controller serves when the call arrives.
+
+        """
+        if not record.effect or record.proc in {"", "user"}:
+            return []
+        named = {part.removeprefix("uid=") for part in record.pre.split(",")}
+        may_go = _takes_marks_away(record) and not named.isdisjoint(self._marked)
+        if _takes_marks_away(record) and '"finalizers"' in record.args.get("body", ""):
+            self._marked -= named
+        else:
+            self._marked |= named
+        if named.isdisjoint(elsewhere) or may_go:
+            return []
+        return [f"O1: {record.proc} sent {record.op} {record.key}, which another controller serves"]
+
+
+def _takes_marks_away(record: Record) -> bool:
+    """Whether a patch only removes a finalizer, and labels."""
+    try:
+        body = msgspec.json.decode(record.args.get("body") or "null")
+        metadata = {**body.pop("metadata")}
+    except (msgspec.DecodeError, AttributeError, KeyError, TypeError):
+        return False
+    added = [*(metadata.pop("finalizers", None) or ())]
+    added += [value for value in (metadata.pop("labels", None) or {}).values() if value]
+    removing = {"$deleteFromPrimitiveList/finalizers", "$setElementOrder/finalizers"}
+    others = metadata.keys() - {"uid", "resourceVersion"} - removing
+    return not (body or others or added)
 
 
 def no_hot_loop(

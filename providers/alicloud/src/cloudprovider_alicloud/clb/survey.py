@@ -80,7 +80,7 @@ class Surveyor:
             else:
                 if found:
                     drifted[service.metadata.uid] = found
-        return Survey(drifted, self._orphans(services, listed))
+        return Survey(drifted, *self._owned(services, listed))
 
     # -- drift -----------------------------------------------------------------------------
 
@@ -148,19 +148,24 @@ class Surveyor:
             )
             yield from _sentences(changes)
 
-    # -- orphans ---------------------------------------------------------------------------
+    # -- whose they are --------------------------------------------------------------------
 
-    def _orphans(
+    def _owned(
         self, services: Sequence[Service], listed: dict[str, LoadBalancer]
-    ) -> dict[str, str]:
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Those of none of ``services``, in words by id; the others' ids by UID."""
+        orphans: dict[str, str] = {}
+        marked: dict[str, str] = {}
         if self._config.cluster_id == DEFAULT_CLUSTER_ID:
-            return {}  # many clusters have it: the tag does not say that it is ours
-        wanted = {default_load_balancer_name(service) for service in services}
-        return {
-            balancer.id: f"{balancer.name} (tag {names.TAG_OWNER}: {owner})"
-            for balancer in listed.values()
-            if (owner := balancer.tags.get(names.TAG_OWNER, "")) and owner not in wanted
-        }
+            return orphans, marked  # many clusters have it: the tag does not say that it is ours
+        uids = {default_load_balancer_name(item): item.metadata.uid for item in services}
+        for balancer in listed.values():
+            owner = balancer.tags.get(names.TAG_OWNER, "")
+            if owner in uids:
+                marked[uids[owner]] = balancer.id
+            elif owner:
+                orphans[balancer.id] = f"{balancer.name} (tag {names.TAG_OWNER}: {owner})"
+        return orphans, marked
 
 
 def _sentences(plan: Plan) -> Iterator[str]:
