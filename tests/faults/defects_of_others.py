@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from others import THEIR_CLASS
 
+from cloudprovider.toolkit import fence
+from cloudprovider.toolkit.plan import Plan
 from cloudprovider_alicloud import service_marks
-from cloudprovider_alicloud.clb import listener_attributes
+from cloudprovider_alicloud.clb import deletion, listener_attributes
+from cloudprovider_alicloud.clb.diff import Change
 from cloudprovider_alicloud.provider import CLB_CLASS, AlicloudProvider
 from cloudprovider_controllers.runtime import reflector
 from cloudprovider_controllers.runtime.elector import LeaderElector
@@ -136,6 +139,31 @@ def looked_at_after_the_write(patch):
         return found
 
     patch.setattr(ServiceApi, "claim", late)
+
+
+def minds_never_change(patch):
+    """A pass deletes what it meant to delete when it began."""
+    patch.setattr(fence, "confirm", lambda: None)
+
+
+def deletion_forgotten(patch):
+    """That a load balancer is gone is forgotten if its Service wants one again meanwhile."""
+    clean_up = sync.Syncer.clean_up
+
+    def forgetful(self, state, service):
+        ensured = state.ensured
+        try:
+            clean_up(self, state, service)
+        except Exception:
+            state.ensured = ensured
+            raise
+
+    patch.setattr(sync.Syncer, "clean_up", forgetful)
+
+
+def left_unprotected(patch):
+    """The protection that was taken off before a deletion stays off if that is not made."""
+    patch.setattr(deletion, "keep", lambda _balancer: Change(Plan()))
 
 
 def label_on_whatever_it_is(patch):

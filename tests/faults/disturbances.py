@@ -208,6 +208,16 @@ def edit_service(world, record, *, body, subresource=""):
         patch_service(world, service, body, subresource=subresource)
 
 
+def mind_changed(world, record):
+    """K10: the user takes back the last change of a Service; the call is on its way for 5 s."""
+    service = target(world, record)
+    before = world.history.asked_before(service["metadata"]["uid"]) if service else None
+    if before is not None:
+        patch_service(world, service, {"spec": before})
+        world.history.mind_changed(service["metadata"]["uid"], before)
+        world.time.sleep(5)
+
+
 def forge_status(world, record):
     """K13: somebody writes a stranger's address over ours.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from cloudprovider.testing.harness import journals
@@ -14,6 +16,8 @@ RENEW_DEADLINE = 40.0
 RETRY_PERIOD = 20.0
 #: Seconds for which a kubelet waits between SIGTERM and SIGKILL, by default.
 GRACE = 30.0
+#: Seconds until a pass goes by what a user just wrote: it is in the cache then, and looked at.
+NOTICED = 1.0
 
 
 class History:
@@ -36,6 +40,9 @@ class History:
         self._trespass = journals.Trespass()
         self.saved = None  #: the API server's state after the last write of a user
         self._nodes: dict[str, tuple[str, int]] = {}
+        self._asked: dict[str, list[dict]] = {}
+        self._changed_at = -math.inf
+        self._asked_again: frozenset = frozenset()
         for storage in ("nodes", "services"):
             for entry in world.server.store.table(storage).entries():
                 key = "/".join(filter(None, entry.key))
@@ -68,11 +75,38 @@ class History:
         name = change.entry.key[1]
         key = "/".join(filter(None, change.entry.key))
         self.written.append(journals.Written(storage, change.version, change.type, key))
+        if storage == "services" and change.type != "DELETED":
+            self._note_asked(msgspec.json.decode(change.entry.data))
         if storage == "nodes" and change.type == "DELETED":
             spec = msgspec.json.decode(change.entry.data).get("spec", {})
             instance = spec.get("providerID", "").rpartition(".")[2]
             count = len(self._world.server.store.table("nodes").objects) + 1
             self._nodes[name] = (instance, count)
+
+    def _note_asked(self, service):
+        spec = service["spec"]
+        if spec == "nonsense":
+            return
+        asked = self._asked.setdefault(service["metadata"]["uid"], [])
+        what = {"type": spec["type"], "ports": spec["ports"]}
+        if what not in asked[-1:]:
+            asked.append(what)
+
+    def asked_before(self, uid):
+        """What a user asked of a Service before the last change of type and ports, or None."""
+        return next(iter(self._asked.get(uid, ())[-2:-1]), None)
+
+    def mind_changed(self, uid, asked):
+        """A user has just asked for ``asked``, of a Service under a pass."""
+        self._changed_at = self._world.time.monotonic()
+        self._asked_again = frozenset(
+            (uid, (port["protocol"], port["port"])) for port in asked["ports"]
+        )
+
+    def unknown_to(self, record):
+        """Ports by UID that whoever sent ``record`` could not know to be asked for."""
+        too_early = record.t - NOTICED < self._changed_at
+        return self._asked_again if too_early else frozenset()
 
     def _answered_by_server(self, record):
         if record.op == "PUT leases" and '"holderIdentity":""' in record.args.get("body", ""):

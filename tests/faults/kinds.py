@@ -56,6 +56,11 @@ def cloud_work(record):
     return work(record) and record.write
 
 
+def takes_nothing(record):
+    """Every call but those that, once on their way, take something away."""
+    return not record.op.startswith(("Delete", "Remove", "Untag")) and not _of_lock(record)
+
+
 def any_kubernetes(record):
     """Every call to the API server but renewals and events."""
     return record.api == "k8s" and not _of_lock(record)
@@ -160,6 +165,7 @@ KINDS = {
     "finalizer_gone": _kind(
         "K10", what.edit_service, work, "O3", body={"metadata": {"finalizers": None}}
     ),
+    "mind_changed": _kind("K10", what.mind_changed, takes_nothing),
     "finalizer_added": _kind("K10", what.add_finalizer, work),
     "recreated": _kind("K11", what.recreate, work, by_force=False),
     "recreated_by_force": _kind("K11", what.recreate, work, "O3", by_force=True),

@@ -323,6 +323,9 @@ ALL = [
         "anothers-status-cleared", others.anothers_status_cleared, "O1", 1, "taken_at_type_change"
     ),
     Mutant("left-unseen", others.left_unseen, "O7", 1, "taken_while_down"),
+    Mutant("minds-never-change", others.minds_never_change, "O16", 4, "mind_changed"),
+    Mutant("deletion-forgotten", others.deletion_forgotten, "O7", 4, "mind_changed"),
+    Mutant("left-unprotected", others.left_unprotected, "O14", 4, "mind_changed"),
     Mutant("local-check-stays", others.local_check_stays, "O14", 6),
     Mutant("marks-by-the-cache", others.any_version_will_do, "O14", 4, "held_far_back", at=STATUS),
 ]

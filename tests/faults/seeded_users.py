@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 
 import msgspec
+from histories import NOTICED
 from seeded_plan import PREFIX
 from world import World
 
 from cloudprovider.testing.harness import oracles
 from cloudprovider_controllers.runtime.errors import AlreadyExists, ApiError
 from cloudprovider_controllers.runtime.resources import NODES, SERVICES
-
-#: Seconds until a pass goes by what a user just wrote: the watch, and the pass that is under way.
-NOTICED = 1.0
 
 
 class UsersWorld(World):

@@ -288,9 +288,11 @@ class World(Cluster):
         return round((3 * len(self._expected) + 60) * slower * self.patience)
 
     def view_after(self, record):
-        """The view by which ``record``'s effect is judged."""
-        del record
-        return self.view()
+        """The view by which ``record``'s effect is judged.
+
+        A call that was sent cannot be called back: it knows what could be known before it.
+        """
+        return msgspec.structs.replace(self.view(), fresh=self.history.unknown_to(record))
 
     def _judge_safety(self, record):
         now = self.view_after(record)

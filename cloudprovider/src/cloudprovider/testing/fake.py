@@ -43,6 +43,7 @@ from cloudprovider.models import (
     Service,
 )
 from cloudprovider.testing.recording import CallRecorder, FakeCall
+from cloudprovider.toolkit import fence
 
 _T = TypeVar("_T")
 
@@ -224,6 +225,7 @@ class FakeLoadBalancer(LoadBalancer):
 
     def ensure_load_balancer_deleted(self, cluster_name: str, service: Service) -> None:  # noqa: ARG002
         def effect() -> None:
+            fence.confirm()
             self._left.pop(service.metadata.uid, None)
             if self._cloud.balancers.pop(service.metadata.uid, None) is not None:
                 self._cloud.writes += 1

@@ -1,4 +1,4 @@
-"""The last look before a write leaves the process: whether it may still be sent (rule R5).
+"""The last look before a write leaves the process: whether it may still be sent (rules R1, R5).
 
 A check before a call is not enough. Between it and the socket lie a rate limit, a retry, a busy
 connection pool, connecting, TLS; and a process may be stopped at any of them for as long as the
@@ -7,6 +7,10 @@ of :class:`FencedConnection` asks it again when the request is about to go into 
 
 What remains is a process that is stopped between that look and the system call after it, and does
 not go on before the lease is over: ``docs/decisions/0029-the-last-look-before-a-write.md``.
+
+What takes something away rests on more than the lease: that nobody asked for it again while a slow
+cloud held the pass up. Whoever begins a pass says so with :func:`resting_on`, and whoever sends
+such a call asks :func:`confirm` before it: ``docs/decisions/0032-a-look-before-a-deletion.md``.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import contextvars
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from cloudprovider.errors import RetryLater
+
 if TYPE_CHECKING:
     from http.client import HTTPConnection as _Base
 else:
@@ -23,6 +29,11 @@ else:
 
 #: Raises an exception if the write may not be sent (any more).
 Check = Callable[[], None]
+
+
+class Overtaken(RetryLater):
+    """What a call was to take away is asked for again; it was not sent."""
+
 
 _checks: contextvars.ContextVar[Check | None] = contextvars.ContextVar("fence", default=None)
 
@@ -42,6 +53,32 @@ def look() -> None:
     check = _checks.get()
     if check is not None:
         check()
+
+
+_premises: contextvars.ContextVar[Check | None] = contextvars.ContextVar("premise", default=None)
+
+
+@contextlib.contextmanager
+def resting_on(premise: Check) -> Iterator[None]:
+    """What the calling thread takes away in the cloud inside the block rests on ``premise``.
+
+    It raises :class:`Overtaken` once that does not hold any more.
+    """
+    token = _premises.set(premise)
+    try:
+        yield
+    finally:
+        _premises.reset(token)
+
+
+def confirm() -> None:
+    """Raise what the premise of the calling thread raises; nothing outside of :func:`resting_on`.
+
+    To be asked before each attempt at a call that deletes or removes something.
+    """
+    premise = _premises.get()
+    if premise is not None:
+        premise()
 
 
 class FencedConnection(_Base):

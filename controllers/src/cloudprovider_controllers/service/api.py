@@ -95,6 +95,15 @@ class ServiceApi:
             return None
         return found if found.metadata.uid == meta.uid else None
 
+    def newest(self, service: Service) -> Service:
+        """``service`` as the cache has it, if that is newer; without a request."""
+        cached = self._cached(service.key)
+        if cached is None or cached.metadata.uid != service.metadata.uid:
+            return service
+        versions = [item.metadata.resource_version or "" for item in (cached, service)]
+        newer = all(map(str.isdecimal, versions)) and int(versions[0]) > int(versions[1])
+        return cached if newer else service
+
     def claim(self, service: Service, provider: str = "") -> Service:
         """Make sure that ``service`` exists with this UID and carries our marks; it then.
 
@@ -139,7 +148,7 @@ class ServiceApi:
         def write(live: Service) -> Service:
             return self._patch_version(live, patches.service_status(status.ingress))
 
-        self._while_wanted(self._newest(service), write, "is gone")
+        self._while_wanted(self.newest(service), write, "is gone")
 
     def _while_wanted(
         self, service: Service, write: Callable[[Service], Service], otherwise: str
@@ -163,15 +172,6 @@ class ServiceApi:
             if self.live(service) is None:
                 raise Outdated(f"Service {service.key} {otherwise}") from error
             raise
-
-    def _newest(self, service: Service) -> Service:
-        """``service`` as the cache has it, if that is newer: one conflict less."""
-        cached = self._cached(service.key)
-        if cached is None or cached.metadata.uid != service.metadata.uid:
-            return service
-        versions = [item.metadata.resource_version or "" for item in (cached, service)]
-        newer = all(map(str.isdecimal, versions)) and int(versions[0]) > int(versions[1])
-        return cached if newer else service
 
     def release(self, service: Service, reported: LoadBalancerStatus | None = None) -> None:
         """Clear the status and remove our marks, in one write on the version just read.

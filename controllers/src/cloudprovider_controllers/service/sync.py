@@ -14,6 +14,7 @@ from cloudprovider.errors import CloudProviderError, ImplementedElsewhere, Resou
 from cloudprovider.interface import Interface, LoadBalancer
 from cloudprovider.models import LoadBalancerStatus, Node, Service
 from cloudprovider.owners import is_recordable, recorded
+from cloudprovider.toolkit import fence
 from cloudprovider_controllers.context import ControllerOptions
 from cloudprovider_controllers.provider_calls import guarded
 from cloudprovider_controllers.runtime.errors import ApiError
@@ -28,6 +29,7 @@ from cloudprovider_controllers.service.decisions import (
     is_being_deleted,
     is_elsewhere,
     logged_node_names,
+    needs_update,
     status_equal,
     wants_load_balancer,
 )
@@ -37,6 +39,9 @@ from cloudprovider_controllers.service.nodes import EligibleNodes
 from cloudprovider_controllers.service.state import StateTable
 
 _T = TypeVar("_T")
+
+#: Seconds until a Service is looked at again that changed under a pass.
+_AT_ONCE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +97,9 @@ class Syncer:
         state.attempted_without_nodes = not self.cloud.own_nodes(service, nodes)
         self.metrics.syncs.inc()
         try:
-            state.status = guarded(
-                lambda: self.load_balancer.ensure_load_balancer(self.cluster_name, service, nodes)
+            state.status = self._while_current(
+                service,
+                lambda: self.load_balancer.ensure_load_balancer(self.cluster_name, service, nodes),
             )
         except ImplementedElsewhere:
             state.to_confirm = False
@@ -138,8 +144,9 @@ class Syncer:
         self.metrics.syncs.inc()
         started = self.concurrency.monotonic()
         try:
-            guarded(
-                lambda: self.load_balancer.update_load_balancer(self.cluster_name, service, nodes)
+            self._while_current(
+                service,
+                lambda: self.load_balancer.update_load_balancer(self.cluster_name, service, nodes),
             )
         except ImplementedElsewhere:
             return self.states.end_call(state, nodes)
@@ -184,6 +191,7 @@ class Syncer:
         if existed:
             self.events.deleting(state, live)
         if existed or state.attempted:
+            state.ensured = None  # also for whoever asks for it again before we are done
             self._delete(live)
         self._api_call(
             "failed to remove load balancer cleanup finalizer",
@@ -253,7 +261,30 @@ class Syncer:
             raise SyncFailed("failed to delete load balancer", error) from error
 
     def _delete_call(self, service: Service) -> None:
-        guarded(lambda: self.load_balancer.ensure_load_balancer_deleted(self.cluster_name, service))
+        self._while_current(
+            service,
+            lambda: self.load_balancer.ensure_load_balancer_deleted(self.cluster_name, service),
+        )
+
+    def _while_current(self, service: Service, call: Callable[[], _T]) -> _T:
+        """``call()``, which takes nothing away any more once ``service`` asks for something else.
+
+        A pass may take minutes, and what it deletes may be asked for again meanwhile. Our cache
+        tells; the next pass goes by what there is then.
+        """
+        record = recorded(service)
+
+        def check() -> None:
+            newest = as_recorded(self.api.newest(service), record)
+            if needs_update(service, newest, self.ours):
+                raise fence.Overtaken(
+                    f"Service {service.key} was changed meanwhile: nothing more is taken away "
+                    "before it is looked at again",
+                    after=_AT_ONCE,
+                )
+
+        with fence.resting_on(check):
+            return guarded(call)
 
     def _api_call(self, doing: str, call: Callable[[], _T]) -> _T:
         try:

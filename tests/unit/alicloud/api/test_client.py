@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cloudprovider import errors
-from cloudprovider.toolkit import calls
+from cloudprovider.toolkit import calls, fence
 from cloudprovider_alicloud.api.caller import CallFailed
 from cloudprovider_alicloud.api.client import READS, CloudApi
 from cloudprovider_alicloud.api.errors import AmbiguousOutcome
@@ -338,6 +338,54 @@ def test_the_log_names_action_code_and_request_but_no_parameter(world, make, cap
     world.run(main)
     assert "slb:DescribeX ok in 0.000 s, request req-1" in caplog.text
     assert "private" not in caplog.text
+
+
+class TestPremise:
+    """What is to be taken away may be asked for again while the call waits (R1)."""
+
+    @pytest.fixture
+    def overtaken(self, world):
+        """The premise holds until half a second from now."""
+
+        def check():
+            if world.monotonic() >= 0.5:
+                raise fence.Overtaken("asked for again", after=0.1)
+
+        return check
+
+    @pytest.mark.parametrize("action", ["DeleteX", "RemoveX", "UntagX"])
+    def test_what_takes_something_away_is_not_repeated(
+        self, world, make, failed, overtaken, action
+    ):
+        def main():
+            api, caller = make(failed("Throttling.User"), OK)
+            with fence.resting_on(overtaken), pytest.raises(fence.Overtaken):
+                write(api, action)
+            assert len(caller.calls) == 1
+
+        world.run(main)
+
+    def test_nor_sent_after_a_wait_for_its_budget(self, world, make, overtaken):
+        def main():
+            api, caller = make(OK, writes=calls.Rate(per_second=1.0, burst=1.0))
+            with fence.resting_on(overtaken):
+                write(api)
+                with pytest.raises(fence.Overtaken):
+                    write(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)
+
+    @pytest.mark.parametrize("operation", [read, lambda api: write(api, "SetX")])
+    def test_everything_else_is_sent(self, world, make, overtaken, operation):
+        def main():
+            api, caller = make(OK)
+            world.sleep(1)
+            with fence.resting_on(overtaken):
+                operation(api)
+            assert len(caller.calls) == 1
+
+        world.run(main)
 
 
 class TestFence:

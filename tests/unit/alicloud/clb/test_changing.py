@@ -117,6 +117,21 @@ class TestChanging:
         balancer.ensure_load_balancer("k", annotated(service, spec="slb.s3.small"), nodes)
         assert cloud.ours()[0].spec == "slb.s3.small"
 
+    @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside-another-service"])
+    def test_a_second_group_that_came_late_goes_after_an_hour(self, cloud, clock, beside):
+        """Beside another, the pass rests on shared answers, and reads twice before it writes."""
+        nodes, balancer, service = cloud.nodes(1), cloud.balancer(), make_service()
+        other = make_service(443, name="other", uid="99999999-2222-3333-4444-555555555555")
+        for one in (service, other):
+            balancer.ensure_load_balancer("k", one, nodes)
+        made = cloud.ours()[0]
+        (group,) = cloud.groups(made)
+        cloud.user("CreateVServerGroup", LoadBalancerId=made.id, VServerGroupName=group.name)
+        clock.sleep(3700)
+        for one in (other, service) if beside else (service,):
+            balancer.ensure_load_balancer("k", one, nodes)
+        assert [left.id for left in cloud.groups(made)] == [group.id]
+
     def test_an_update_without_a_load_balancer_says_so(self, cloud):
         with pytest.raises(ResourceNotFound):
             cloud.balancer().update_load_balancer("k", make_service(), cloud.nodes(1))

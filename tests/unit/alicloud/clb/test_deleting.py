@@ -8,6 +8,18 @@ from clb_world import LABEL, annotated, make_service, with_labels, with_status
 from cloudprovider.errors import CloudProviderError
 from cloudprovider.models import LoadBalancerIngress, LoadBalancerStatus
 from cloudprovider.testing.faults import Fault
+from cloudprovider.toolkit import fence
+
+
+def wanted_again_after(looks):
+    """A premise that holds for so many looks."""
+    left = iter(range(looks))
+
+    def check():
+        if next(left, None) is None:
+            raise fence.Overtaken("wanted again", after=0.1)
+
+    return check
 
 
 class TestGoneOutside:
@@ -74,6 +86,31 @@ class TestDeleting:
         assert (kept.delete_protection, kept.modification_protection) == ("off", "NonProtection")
         assert cloud.listeners(kept) == {}
         assert cloud.groups(kept) == []
+
+    @pytest.mark.parametrize(
+        ("annotations", "looks"),
+        [({}, [0, 1]), ({"preserve-lb-on-delete": "true"}, [0, 1, 2, 3])],
+        ids=["deleted", "preserved"],
+    )
+    def test_ends_where_it_is_asked_for_again_and_gives_protection_back(
+        self, cloud, annotations, looks
+    ):
+        nodes, service = cloud.nodes(2), make_service(annotations=annotations)
+        cloud.balancer().ensure_load_balancer("k", service, nodes)
+        (made,) = cloud.ours()
+        for passed in looks:
+            with fence.resting_on(wanted_again_after(passed)), pytest.raises(fence.Overtaken):
+                cloud.balancer().ensure_load_balancer_deleted("k", service)
+            (kept,) = cloud.ours()
+            protection = (kept.delete_protection, kept.modification_protection)
+            assert protection == ("on", "ConsoleProtection")
+            cloud.balancer().ensure_load_balancer("k", service, nodes)
+            assert [balancer.id for balancer in cloud.ours()] == [made.id]
+            assert cloud.listeners(made)["tcp:80"].status == "running"
+        passes = wanted_again_after(looks[-1] + 1)
+        with fence.resting_on(passes):
+            cloud.balancer().ensure_load_balancer_deleted("k", service)
+        assert cloud.ours() == []
 
     def test_takes_the_label_away_from_a_service_that_lives_on(self, cloud):
         nodes, balancer, service = cloud.nodes(1), cloud.balancer(), make_service()

@@ -40,6 +40,9 @@ WRITES = calls.Rate(per_second=100.0, burst=200.0)
 
 _SHORT_TRIES = 5
 
+#: How actions begin that take something away.
+TAKING = ("Delete", "Remove", "Untag")
+
 _NOT_LEADING = "not sent: not the leader any more"
 
 
@@ -125,6 +128,8 @@ class CloudApi:
             CloudProviderError: one of its subclasses; :func:`.errors.to_error`.
             AmbiguousOutcome: a write whose outcome is unknown.
             DeadlineExceeded: the operation's time was over; not sent.
+            RetryLater: nothing may be written; not sent.
+            Overtaken: what it was to take away is asked for again; not sent.
 
         """
         full = flatten({"RegionId": self.region, **params})
@@ -167,6 +172,8 @@ class CloudApi:
         left = calls.remaining(READ_TIMEOUT, concurrency=self._concurrency)
         if left < SHORTEST:
             raise calls.DeadlineExceeded(f"{call.product}:{call.action} not sent: no time left")
+        if write and call.action.startswith(TAKING):
+            fence.confirm()  # after whatever there was to wait for
         try:
             reply = self._timed(call, params, left)
         except CallFailed as failed:

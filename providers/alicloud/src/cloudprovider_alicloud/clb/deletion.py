@@ -12,7 +12,7 @@ from cloudprovider.toolkit.ownership import Owner
 from cloudprovider.toolkit.plan import Action, Plan
 from cloudprovider_alicloud.api.slb import LoadBalancer
 from cloudprovider_alicloud.clb import operations as op
-from cloudprovider_alicloud.clb.desired import nothing
+from cloudprovider_alicloud.clb.desired import PROTECTION_REASON, nothing
 from cloudprovider_alicloud.clb.diff import Change, Observed, diff
 
 
@@ -46,6 +46,20 @@ def release(balancer: LoadBalancer, tags: Mapping[str, str]) -> Change:
     ours = [key for key, value in tags.items() if balancer.tags.get(key) == value]
     if ours:
         actions.append(_set(balancer, "untag", {"keys": ours}, "it is no longer ours"))
+    return Change(Plan(actions))
+
+
+def keep(balancer: LoadBalancer) -> Change:
+    """Give back the protection that was taken from ``balancer`` before it was asked for again."""
+    actions = []
+    if balancer.delete_protection == "on":
+        arguments: dict[str, object] = {"value": "on"}
+        actions.append(_set(balancer, "set_delete_protection", arguments, "it is wanted again"))
+    if balancer.modification_protection == "ConsoleProtection":
+        arguments = {"status": "ConsoleProtection", "reason": PROTECTION_REASON}
+        actions.append(
+            _set(balancer, "set_modification_protection", arguments, "it is wanted again")
+        )
     return Change(Plan(actions))
 
 

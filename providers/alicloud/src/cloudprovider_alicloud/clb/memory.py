@@ -70,6 +70,8 @@ class Remembered:
         """All our groups are ``groups``, and their members were read at ``at``."""
         self.kept = tuple(KeptGroup.of(group) for group in groups)
         self.listed, self.members_at = True, at
+        if self.listed_at is None:
+            self.listed_at = at
 
     def doubt(self) -> None:
         """A write failed: what is remembered of groups may be wrong."""

@@ -91,9 +91,8 @@ class Observer:
         """
         remembered = subject.remembered
         now = self._concurrency.monotonic()
-        if remembered.listed_at is None:
-            remembered.listed_at = now
-        believed = remembered.listed and now < remembered.listed_at + BELIEVED
+        listed_at = remembered.listed_at
+        believed = remembered.listed and listed_at is not None and now < listed_at + BELIEVED
         kept, left = remembered.kept, remembered.left
         if remembered.balancer_id != balancer_id:
             kept, left = (), ()
@@ -106,6 +105,8 @@ class Observer:
         listed = self._inventory.groups(balancer_id, self._inventory.fresh(look))
         remembered.listed_at = now
         ids = [group.id for group in listed if _is_ours(group.name, subject.owner)]
+        if not known.keys() >= set(ids):
+            remembered.doubt()  # until a pass has seen to all of them: this one may look again
         ids += known
         ids += [
             listener.group_id

@@ -20,6 +20,7 @@ from cloudprovider.errors import (
     RetryLater,
     Unauthorized,
 )
+from cloudprovider.toolkit import fence
 from cloudprovider.toolkit.ownership import Ownership
 from cloudprovider.toolkit.plan import Outcome, Plan, combine
 from cloudprovider_alicloud import annotations as keys
@@ -295,19 +296,33 @@ class Reconciler:
         return there
 
     def delete(self, subject: Subject) -> None:
-        """Take away everything of the Service."""
+        """Take away everything of the Service.
+
+        Raises:
+            Overtaken: it is asked for again; what is left of it is as it was.
+
+        """
         for balancer in self.find_all(subject, now=True):
-            own = subject.owns(balancer)
-            if own and keys.PRESERVE not in subject.values:
-                self._carry_out(deletion.delete(balancer), balancer)
-                subject.remembered.dead_id = balancer.id
-                continue
-            parts = dataclasses.replace(subject, remembered=Remembered())
-            observed = self._observer.parts(parts, balancer, (), self._inventory.fresh())
-            self._carry_out(deletion.leave(subject.owner, observed), balancer)
-            if own:  # last, because its tags are how it is found again after a crash
-                tags = names.balancer_tags(subject.owner, subject.service)
-                self._carry_out(deletion.release(balancer, tags), balancer)
+            fence.confirm()
+            try:
+                self._delete(subject, balancer)
+            except fence.Overtaken:
+                if subject.owns(balancer):
+                    self._carry_out(deletion.keep(balancer), balancer)
+                raise
+
+    def _delete(self, subject: Subject, balancer: LoadBalancer) -> None:
+        own = subject.owns(balancer)
+        if own and keys.PRESERVE not in subject.values:
+            self._carry_out(deletion.delete(balancer), balancer)
+            subject.remembered.dead_id = balancer.id
+            return
+        parts = dataclasses.replace(subject, remembered=Remembered())
+        observed = self._observer.parts(parts, balancer, (), self._inventory.fresh())
+        self._carry_out(deletion.leave(subject.owner, observed), balancer)
+        if own:  # last, because its tags are how it is found again after a crash
+            tags = names.balancer_tags(subject.owner, subject.service)
+            self._carry_out(deletion.release(balancer, tags), balancer)
 
     def _carry_out(self, change: Change, balancer: LoadBalancer) -> None:
         executor = Executor(

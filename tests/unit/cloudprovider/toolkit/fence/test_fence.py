@@ -7,6 +7,7 @@ import pytest
 
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider.toolkit import fence
+from cloudprovider.toolkit.plan import Action, Plan, apply
 
 
 class Over(Exception):
@@ -107,3 +108,32 @@ def test_threads_have_checks_of_their_own():
 
     time.run(main)
     assert seen == ["passed"]
+
+
+def test_what_is_taken_away_rests_on_the_innermost_premise():
+    def refuse():
+        raise fence.Overtaken("asked for again", after=0.1)
+
+    fence.confirm()
+    with fence.resting_on(refuse):
+        with fence.resting_on(lambda: None):
+            fence.confirm()
+        with pytest.raises(fence.Overtaken):
+            fence.confirm()
+        fence.look()
+    fence.confirm()
+
+
+def test_the_premise_holds_for_the_workers_of_a_plan():
+    time = VirtualConcurrency()
+
+    def refuse():
+        raise fence.Overtaken("asked for again", after=0.1)
+
+    def main():
+        actions = [Action(str(number), "delete", "", "") for number in range(4)]
+        with fence.resting_on(refuse):
+            outcome = apply(Plan(actions), lambda _: fence.confirm(), concurrency=time)
+        assert [type(error) for error in outcome.failed.values()] == [fence.Overtaken] * 4
+
+    time.run(main)
