@@ -76,6 +76,7 @@ class Syncer:
         service = self._claim(state, service)
         state.record = recorded(service)
         state.announced = service
+        state.announced_deletion = False
         if announce:
             state.to_confirm = True
             state.warned = ""

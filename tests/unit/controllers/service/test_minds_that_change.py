@@ -48,6 +48,11 @@ def test_a_load_balancer_that_is_wanted_again_is_not_deleted(play):
         kinds = {kind for kind, _, _ in world.events("web")}
         assert kinds == {"Normal"}
         assert "DeletedLoadBalancer" not in world.reasons("web")
+        world.delete_service()
+        world.wait(SLOW + 1)
+        assert world.cloud.balancers == {}
+        assert world.reasons("web").count("DeletingLoadBalancer") == 2
+        assert world.reasons("web").count("DeletedLoadBalancer") == 1
 
     play(scene)
 

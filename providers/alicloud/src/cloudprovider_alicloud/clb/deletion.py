@@ -49,13 +49,19 @@ def release(balancer: LoadBalancer, tags: Mapping[str, str]) -> Change:
     return Change(Plan(actions))
 
 
-def keep(balancer: LoadBalancer) -> Change:
-    """Give back the protection that was taken from ``balancer`` before it was asked for again."""
+def keep(balancer: LoadBalancer, *, preserved: bool) -> Change:
+    """Give back the protection that was taken from ``balancer`` before it was asked for again.
+
+    Args:
+        balancer: As it was before.
+        preserved: Whether :func:`release` took it, not :func:`delete`.
+
+    """
     actions = []
     if balancer.delete_protection == "on":
         arguments: dict[str, object] = {"value": "on"}
         actions.append(_set(balancer, "set_delete_protection", arguments, "it is wanted again"))
-    if balancer.modification_protection == "ConsoleProtection":
+    if preserved and balancer.modification_protection == "ConsoleProtection":
         arguments = {"status": "ConsoleProtection", "reason": PROTECTION_REASON}
         actions.append(
             _set(balancer, "set_modification_protection", arguments, "it is wanted again")

@@ -308,7 +308,8 @@ class Reconciler:
                 self._delete(subject, balancer)
             except fence.Overtaken:
                 if subject.owns(balancer):
-                    self._carry_out(deletion.keep(balancer), balancer)
+                    preserved = keys.PRESERVE in subject.values
+                    self._carry_out(deletion.keep(balancer, preserved=preserved), balancer)
                 raise
 
     def _delete(self, subject: Subject, balancer: LoadBalancer) -> None:
