@@ -20,8 +20,8 @@ from cloudprovider.testing.harness.boundary import WRITE_KINDS, Injection, injec
 ALL_KINDS = (*WRITE_KINDS, *KINDS)
 #: With each change the kinds of the boundary are tried at every n-th boundary of these scenarios,
 #: and at one of every other.
-EVERY_NTH = {1: 1, 2: 12, 4: 12, 5: 12, 17: 12, 19: 12, 21: 12}
-#: Every other kind is tried at so many points of the cheapest scenario, and at one of every third
+EVERY_NTH = {1: 1, 2: 8, 4: 8, 5: 8, 17: 8, 19: 8, 21: 8}
+#: Every other kind is tried at so many points of the cheapest scenario, and at one of every second
 #: of the others. Which ones, the seed says: FAULT_SEED, so that they can rotate.
 CHEAPEST, POINTS = 1, 4
 SEED = os.environ.get("FAULT_SEED", "0")
@@ -69,7 +69,7 @@ def _few(number, kind):
     if number == CHEAPEST:
         return POINTS
     others = [other for other in scenarios.ALL if other != CHEAPEST]
-    return int(number in random.Random(f"{SEED} {kind}").sample(others, len(others) // 3))
+    return int(number in random.Random(f"{SEED} {kind}").sample(others, len(others) // 2))
 
 
 def pruned(records):

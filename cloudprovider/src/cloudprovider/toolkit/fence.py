@@ -38,14 +38,9 @@ class Overtaken(RetryLater):
 _checks: contextvars.ContextVar[Check | None] = contextvars.ContextVar("fence", default=None)
 
 
-@contextlib.contextmanager
-def guarding(check: Check | None) -> Iterator[None]:
+def guarding(check: Check | None) -> contextlib.AbstractContextManager[None]:
     """What the calling thread sends inside the block is subject to ``check``; None lifts it."""
-    token = _checks.set(check)
-    try:
-        yield
-    finally:
-        _checks.reset(token)
+    return _within(_checks, check)
 
 
 def look() -> None:
@@ -58,17 +53,12 @@ def look() -> None:
 _premises: contextvars.ContextVar[Check | None] = contextvars.ContextVar("premise", default=None)
 
 
-@contextlib.contextmanager
-def resting_on(premise: Check) -> Iterator[None]:
+def resting_on(premise: Check) -> contextlib.AbstractContextManager[None]:
     """What the calling thread takes away in the cloud inside the block rests on ``premise``.
 
     It raises :class:`Overtaken` once that does not hold any more.
     """
-    token = _premises.set(premise)
-    try:
-        yield
-    finally:
-        _premises.reset(token)
+    return _within(_premises, premise)
 
 
 def confirm() -> None:
@@ -79,6 +69,15 @@ def confirm() -> None:
     premise = _premises.get()
     if premise is not None:
         premise()
+
+
+@contextlib.contextmanager
+def _within(variable: contextvars.ContextVar[Check | None], check: Check | None) -> Iterator[None]:
+    token = variable.set(check)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 class FencedConnection(_Base):

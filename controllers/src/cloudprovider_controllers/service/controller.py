@@ -96,16 +96,7 @@ class ServiceController:
         self._recorder = context.recorder_factory(COMPONENT)
         self._events = ServiceEvents(self._recorder, concurrency)
         self._metrics = ServiceMetrics(context.registry)
-        client = context.client_builder.client(COMPONENT)
-        may_end = write_guard(context)
-        self._api = ServiceApi(
-            client,
-            may_begin=check,
-            may_end=may_end,
-            concurrency=concurrency,
-            ours=self._ours,
-            cached=self._services.store.get,
-        )
+        self._api = self._new_api(check)
         self._sync = Syncer(
             cluster_name=context.cluster_name,
             cloud=context.cloud,
@@ -133,6 +124,16 @@ class ServiceController:
         #: UIDs by key of Services that were cleaned up and whose deletion is yet to be seen.
         self._finished: dict[str, str] = {}
         self._threads: dict[str, Thread] = {}
+
+    def _new_api(self, may_begin: Callable[[], None]) -> ServiceApi:
+        return ServiceApi(
+            self._context.client_builder.client(COMPONENT),
+            may_begin=may_begin,
+            may_end=write_guard(self._context),
+            concurrency=self._concurrency,
+            ours=self._ours,
+            cached=self._services.store.get,
+        )
 
     def _new_surveyor(self, load_balancer: LoadBalancer) -> Surveyor:
         return Surveyor(

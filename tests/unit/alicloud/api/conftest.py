@@ -14,6 +14,7 @@ from cloudprovider.concurrency import Concurrency
 from cloudprovider.testing.emulation import EmulatorOptions
 from cloudprovider.testing.virtual import VirtualConcurrency
 from cloudprovider_alicloud.api.caller import VERSIONS, CallFailed, flatten
+from cloudprovider_alicloud.api.client import CloudApi
 
 
 class Scripted:
@@ -203,3 +204,15 @@ def emulator() -> Iterator[Any]:
     emulator.start()
     yield emulator
     emulator.stop()
+
+
+@pytest.fixture
+def make(world, scripted):
+    """A :class:`CloudApi` on a scripted caller."""
+
+    def build(*script, seconds=0.0, **options):
+        caller = scripted(*script, seconds=seconds)
+        api = CloudApi(caller, region="cn-hangzhou", concurrency=world, **options)
+        return api, caller
+
+    return build

@@ -304,18 +304,12 @@ class Reconciler:
         """
         for balancer in self.find_all(subject, now=True):
             fence.confirm()
-            try:
-                self._delete(subject, balancer)
-            except fence.Overtaken:
-                if subject.owns(balancer):
-                    preserved = keys.PRESERVE in subject.values
-                    self._carry_out(deletion.keep(balancer, preserved=preserved), balancer)
-                raise
+            self._delete(subject, balancer)
 
     def _delete(self, subject: Subject, balancer: LoadBalancer) -> None:
         own = subject.owns(balancer)
         if own and keys.PRESERVE not in subject.values:
-            self._carry_out(deletion.delete(balancer), balancer)
+            self._let_go(deletion.delete(balancer), balancer, preserved=False)
             subject.remembered.dead_id = balancer.id
             return
         parts = dataclasses.replace(subject, remembered=Remembered())
@@ -323,7 +317,15 @@ class Reconciler:
         self._carry_out(deletion.leave(subject.owner, observed), balancer)
         if own:  # last, because its tags are how it is found again after a crash
             tags = names.balancer_tags(subject.owner, subject.service)
-            self._carry_out(deletion.release(balancer, tags), balancer)
+            self._let_go(deletion.release(balancer, tags), balancer, preserved=True)
+
+    def _let_go(self, change: Change, balancer: LoadBalancer, *, preserved: bool) -> None:
+        """Carry out what begins with the end of protection; given back where it is overtaken."""
+        try:
+            self._carry_out(change, balancer)
+        except fence.Overtaken:
+            self._carry_out(deletion.keep(balancer, preserved=preserved), balancer)
+            raise
 
     def _carry_out(self, change: Change, balancer: LoadBalancer) -> None:
         executor = Executor(
